@@ -1,0 +1,25 @@
+//! The contract between the kernel programs and the daemon: what they count, what it is called,
+//! and how a packet is read.
+//!
+//! Nothing here allocates or does I/O, so that the same code runs in the kernel, in the daemon and
+//! in the tests. Values read back from a map are untrusted bytes: every field is a plain integer,
+//! and the daemon decodes it with a checked `match`.
+
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod flow;
+pub mod loss;
+pub mod names;
+pub mod packet;
+pub mod ports;
+
+pub use flow::{ClockReading, Counters, FlowCounts, FlowKey, Side, Transport};
+pub use loss::Loss;
+pub use ports::PortSet;
+
+/// Version of every layout in this crate. A change of any layout bumps it, and maps of another
+/// version are never read.
+pub const ABI_VERSION: u32 = 1;

@@ -1,0 +1,48 @@
+//! What was seen and not counted, and why.
+
+/// The index of a counter in the loss map.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Loss {
+    /// A new flow found the flow map full: its packet is not counted.
+    FlowMapFull = 0,
+    /// An IP packet whose headers are cut short or contradict themselves.
+    Unparsable = 1,
+    /// A later fragment: it carries no ports, so its bytes belong to no flow.
+    Fragment = 2,
+    /// A packet on a documented port of a connection whose opening was not seen, so that the side
+    /// is not known.
+    Unplaced = 3,
+}
+
+impl Loss {
+    /// Every kind, in the order of its index.
+    pub const ALL: [Self; 4] = [
+        Self::FlowMapFull,
+        Self::Unparsable,
+        Self::Fragment,
+        Self::Unplaced,
+    ];
+
+    /// The value of the label `what` and the key in the report.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FlowMapFull => "flow-map-full",
+            Self::Unparsable => "unparsable",
+            Self::Fragment => "fragment",
+            Self::Unplaced => "unplaced",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Loss;
+
+    #[test]
+    fn index_and_order_agree() {
+        for (index, loss) in Loss::ALL.into_iter().enumerate() {
+            assert_eq!(loss as usize, index);
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Names of the maps and programs in the object, for both who defines and who looks them up.
+
+/// Per-CPU hash of [`FlowKey`](crate::FlowKey) to [`FlowCounts`](crate::FlowCounts).
+pub const FLOWS: &str = "FLOWS";
+/// Per-CPU array of counters, by [`Loss`](crate::Loss).
+pub const LOST: &str = "LOST";
+/// The section, and so the map, that holds the documented ports ([`PortSet`](crate::PortSet)).
+pub const DOCUMENTED_PORTS: &str = ".data.ports";
+/// Array of one [`ClockReading`](crate::ClockReading).
+pub const CLOCK: &str = "CLOCK";
+/// Read-only global of aya-log: the most detailed level that is sent, 0 for none.
+pub const LOG_LEVEL: &str = "AYA_LOG_LEVEL";
+
+/// Ingress of a device with Ethernet headers.
+pub const WIRE_INGRESS: &str = "wire_ingress";
+/// Egress of a device with Ethernet headers.
+pub const WIRE_EGRESS: &str = "wire_egress";
+/// Ingress of a device whose packets start with the IP header.
+pub const WIRE_INGRESS_L3: &str = "wire_ingress_l3";
+/// Egress of a device whose packets start with the IP header.
+pub const WIRE_EGRESS_L3: &str = "wire_egress_l3";
+/// Ingress of the loopback device: each packet of the host with itself, once.
+pub const WIRE_LOOPBACK: &str = "wire_loopback";
+/// Writes [`CLOCK`] when it is run.
+pub const READ_CLOCK: &str = "read_clock";

@@ -1,0 +1,32 @@
+//! backupflow's programs in the kernel. They count and decide nothing.
+//!
+//! | program | hook | sees |
+//! |---|---|---|
+//! | `wire_ingress`, `wire_egress` | TC of a device with Ethernet headers | packets on the wire |
+//! | `wire_ingress_l3`, `wire_egress_l3` | TC of a device without link header (tun, WireGuard) | the same |
+//! | `wire_loopback` | TC ingress of `lo` | the host's packets to itself, once |
+//! | `read_clock` | none: run by the daemon | the clock that the others stamp packets with |
+
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+
+mod clock;
+mod maps;
+mod reader;
+mod skb;
+mod wire;
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // A loop without end: the verifier refuses a program in which a panic survived.
+    loop {}
+}
+
+#[cfg(target_arch = "bpf")]
+#[expect(unsafe_code, reason = "the kernel finds the licence in this section")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}

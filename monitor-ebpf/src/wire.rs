@@ -1,0 +1,256 @@
+//! TC ingress and egress (`sched_cls`, since 4.1; as TCX since 6.6; batch reads of the map and the
+//! JIT features used here make 5.10 the oldest kernel tried).
+//!
+//! Why this hook: it sees what crosses the device, before any firewall on the way in and after it
+//! on the way out, and it can be attached to every device without disturbing it.
+//! It cannot see: packets that the host's own firewall, routing or neighbour lookup drops on the
+//! way out, whether a packet that came in reaches a socket, and anything of another network
+//! namespace.
+
+use core::{hint::cold_path, num::NonZeroU64};
+
+use aya_ebpf::{
+    bindings::TC_ACT_UNSPEC,
+    macros::classifier,
+    programs::TcContext,
+};
+use aya_log_ebpf::{debug, warn};
+use monitor_common::{
+    FlowCounts, FlowKey, Loss, Side, Transport,
+    packet::{self, ACK, Bytes, End, FIN, Link, Packet, RST, SYN, SYN_ACK, Skip},
+};
+
+use crate::{
+    clock,
+    maps::{create_flow, documented, flow, lose},
+    reader::Direct,
+    skb::{self, Whole},
+};
+
+#[classifier]
+fn wire_ingress(context: TcContext) -> i32 {
+    watch(&context, Link::Ethernet, Path::Received)
+}
+
+#[classifier]
+fn wire_egress(context: TcContext) -> i32 {
+    watch(&context, Link::Ethernet, Path::Transmitted)
+}
+
+#[classifier]
+fn wire_ingress_l3(context: TcContext) -> i32 {
+    watch(&context, Link::Ip, Path::Received)
+}
+
+#[classifier]
+fn wire_egress_l3(context: TcContext) -> i32 {
+    watch(&context, Link::Ip, Path::Transmitted)
+}
+
+#[classifier]
+fn wire_loopback(context: TcContext) -> i32 {
+    watch(&context, Link::Ethernet, Path::Loopback)
+}
+
+/// How a packet passes the device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Path {
+    Received,
+    Transmitted,
+    /// Both ends are this host: told from the server's end.
+    Loopback,
+}
+
+/// Which port of a packet is the service port.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heading {
+    ToService,
+    FromService,
+}
+
+/// Counts a packet and lets it pass to whoever looks next.
+#[inline(always)]
+fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
+    let bytes = Direct::new(context);
+    match packet::locate_plain(&bytes, link) {
+        Ok(packet) => count(context, &bytes, packet, path),
+        Err(Skip::NotIp | Skip::OtherTransport) => {}
+        Err(Skip::Fragment) => lose(Loss::Fragment),
+        Err(Skip::Malformed) => unparsable(context),
+        Err(Skip::Truncated | Skip::Deeper) => watch_deeper(context, link, path),
+    }
+    TC_ACT_UNSPEC
+}
+
+/// The same for a packet whose headers are many, or lie outside its linear part.
+#[inline(never)]
+fn watch_deeper(context: &TcContext, link: Link, path: Path) {
+    let bytes = Whole(context);
+    match packet::locate(&bytes, link) {
+        Ok(packet) => count(context, &bytes, packet, path),
+        Err(Skip::NotIp | Skip::OtherTransport) => {}
+        Err(Skip::Fragment) => lose(Loss::Fragment),
+        Err(Skip::Malformed | Skip::Truncated | Skip::Deeper) => unparsable(context),
+    }
+}
+
+#[inline(never)]
+fn unparsable(context: &TcContext) {
+    lose(Loss::Unparsable);
+    debug!(context, "unparsable packet of {} bytes on interface {}", context.len(), skb::interface(context));
+}
+
+/// Counts the packet in its flow.
+///
+/// What opens a connection says which port is the service's, and makes the flow. Any other packet
+/// belongs to a flow that is known by then, or it is not placed: a port number alone decides
+/// nothing. UDP opens with its first packet to a documented port.
+#[inline(always)]
+fn count<B: Bytes>(context: &TcContext, bytes: &B, packet: Packet, path: Path) {
+    let to_service = documented(packet.transport, packet.destination_port);
+    let from_service = documented(packet.transport, packet.source_port);
+    if !to_service && !from_service {
+        return;
+    }
+    let Some(flags) = packet.tcp_flags(bytes) else {
+        return unparsable(context);
+    };
+    let opening = flags & (SYN | ACK);
+    if to_service
+        && opening != SYN_ACK
+        && count_known(context, bytes, &packet, path, flags, Heading::ToService)
+    {
+        return;
+    }
+    if from_service
+        && opening != SYN
+        && count_known(context, bytes, &packet, path, flags, Heading::FromService)
+    {
+        return;
+    }
+    cold_path();
+    let heading = match opening {
+        SYN if to_service => Heading::ToService,
+        SYN_ACK if from_service => Heading::FromService,
+        SYN | SYN_ACK => return,
+        _ if to_service && packet.transport == Transport::Udp => Heading::ToService,
+        _ => return lose(Loss::Unplaced),
+    };
+    if let Some(key) = flow_key(bytes, &packet, path, heading) {
+        create(context, &key);
+    }
+    if !count_known(context, bytes, &packet, path, flags, heading) {
+        lose(Loss::FlowMapFull);
+    }
+}
+
+/// Counts the packet in the flow that a heading gives, if that is known.
+#[inline(always)]
+fn count_known<B: Bytes>(
+    context: &TcContext,
+    bytes: &B,
+    packet: &Packet,
+    path: Path,
+    flags: u8,
+    heading: Heading,
+) -> bool {
+    let Some(key) = flow_key(bytes, packet, path, heading) else {
+        return false;
+    };
+    let Some(counts) = flow(&key) else {
+        return false;
+    };
+    add(context, bytes, packet, path, flags, heading, counts);
+    true
+}
+
+#[inline(always)]
+fn flow_key<B: Bytes>(bytes: &B, packet: &Packet, path: Path, heading: Heading) -> Option<FlowKey> {
+    let service_port = match heading {
+        Heading::ToService => packet.destination_port,
+        Heading::FromService => packet.source_port,
+    };
+    let (peer, side) = match (path, heading) {
+        (Path::Received | Path::Loopback, Heading::ToService) => (End::Source, Side::Server),
+        (Path::Received, Heading::FromService) => (End::Source, Side::Client),
+        (Path::Transmitted, Heading::ToService) => (End::Destination, Side::Client),
+        (Path::Transmitted | Path::Loopback, Heading::FromService) => {
+            (End::Destination, Side::Server)
+        }
+    };
+    Some(FlowKey::new(
+        packet.address(bytes, peer)?,
+        service_port,
+        packet.transport,
+        side,
+        path == Path::Loopback,
+    ))
+}
+
+#[inline(never)]
+fn create(context: &TcContext, key: &FlowKey) {
+    if !create_flow(key) {
+        warn!(context, "the flow map is full: a flow on port {} is not counted", key.service_port());
+    }
+}
+
+#[inline(always)]
+fn add<B: Bytes>(
+    context: &TcContext,
+    bytes: &B,
+    packet: &Packet,
+    path: Path,
+    flags: u8,
+    heading: Heading,
+    counts: &mut FlowCounts,
+) {
+    let now = clock::now();
+    let received = match path {
+        Path::Received => true,
+        Path::Transmitted => false,
+        Path::Loopback => heading == Heading::ToService,
+    };
+    let direction = if received {
+        counts.last_received = now;
+        &mut counts.received
+    } else {
+        counts.last_transmitted = now;
+        &mut counts.transmitted
+    };
+    let (packets, wire_bytes) = on_the_wire(context, bytes, packet);
+    direction.packets += packets;
+    direction.bytes += wire_bytes;
+    if flags & (SYN | FIN | RST) != 0 {
+        match flags & (SYN | ACK) {
+            SYN => direction.syn += 1,
+            SYN_ACK => direction.syn_ack += 1,
+            _ => {}
+        }
+        direction.fin += u64::from(flags & FIN != 0);
+        direction.rst += u64::from(flags & RST != 0);
+    }
+    if counts.interface == 0 || flags & SYN != 0 {
+        counts.interface = skb::interface(context);
+    }
+    if path == Path::Transmitted && skb::came_in(context) {
+        counts.forwarded += packets;
+    }
+}
+
+/// Packets and bytes that the packet is on the wire: the kernel coalesces segments and keeps the
+/// outer VLAN tag beside the packet.
+#[inline(always)]
+fn on_the_wire<B: Bytes>(context: &TcContext, bytes: &B, packet: &Packet) -> (u64, u64) {
+    let length = u64::from(context.len());
+    let tag = if skb::tagged(context) { 4 } else { 0 };
+    let Some(segment_size) = NonZeroU64::new(u64::from(skb::segment_size(context))) else {
+        return (1, length + tag);
+    };
+    let headers = packet.headers(bytes).unwrap_or(packet.transport_header) as u64;
+    let packets = match u64::from(skb::segments(context)) {
+        // A virtual device may give the size of the segments and not their number.
+        0 => (length.saturating_sub(headers) + (segment_size.get() - 1)) / segment_size,
+        segments => segments,
+    };
+    (packets, length + packets.saturating_sub(1) * headers + packets * tag)
+}

@@ -1,0 +1,52 @@
+//! Everything that touches the kernel: programs, maps, interfaces and sockets.
+
+mod batch;
+mod clock;
+mod flows;
+mod object;
+pub mod support;
+
+use std::{io, sync::Arc};
+
+pub use clock::Ages;
+pub use flows::FlowMap;
+pub use object::Object;
+
+/// Why the kernel did not do what the daemon asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The embedded object could not be prepared for this kernel.
+    #[error("loading the kernel programs")]
+    Object(#[source] Box<aya::EbpfError>),
+    /// The kernel refused a program.
+    #[error("the kernel refused the program {name}")]
+    Program {
+        /// Name in the object.
+        name: &'static str,
+        /// What the kernel answered.
+        #[source]
+        source: Arc<aya::programs::ProgramError>,
+    },
+    /// The object lacks a program or map.
+    #[error("the kernel object has no {0}")]
+    Missing(&'static str),
+    /// A map could not be read or written.
+    #[error("the map {name}")]
+    Map {
+        /// Name in the object.
+        name: &'static str,
+        /// What the kernel answered.
+        #[source]
+        source: aya::maps::MapError,
+    },
+    /// A system call failed.
+    #[error("{what}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel answered.
+        #[source]
+        source: io::Error,
+    },
+}

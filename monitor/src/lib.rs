@@ -1,0 +1,2 @@
+//! backupflow.
+pub mod kernel;
