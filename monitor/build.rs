@@ -20,11 +20,8 @@ fn main() -> Result<()> {
     let Some((toolchain, _)) = TOOLCHAINS.into_iter().find(|(name, part)| has(name, part)) else {
         bail!("no Rust toolchain here compiles for the kernel: run `cargo xtask setup` once");
     };
-    let package = Package {
-        name: "monitor-ebpf",
-        root_dir: "../monitor-ebpf",
-        ..Default::default()
-    };
+    let package =
+        Package { name: "monitor-ebpf", root_dir: "../monitor-ebpf", ..Default::default() };
     build_ebpf([package], Toolchain::Custom(toolchain)).context("compiling the kernel programs")
 }
 

@@ -171,14 +171,7 @@ pub struct ClockReading {
 
 impl Counters {
     /// Nothing counted.
-    pub const ZERO: Self = Self {
-        packets: 0,
-        bytes: 0,
-        syn: 0,
-        syn_ack: 0,
-        fin: 0,
-        rst: 0,
-    };
+    pub const ZERO: Self = Self { packets: 0, bytes: 0, syn: 0, syn_ack: 0, fin: 0, rst: 0 };
 }
 
 impl FlowCounts {

@@ -17,12 +17,8 @@ pub enum Loss {
 
 impl Loss {
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 4] = [
-        Self::FlowMapFull,
-        Self::Unparsable,
-        Self::Fragment,
-        Self::Unplaced,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::FlowMapFull, Self::Unparsable, Self::Fragment, Self::Unplaced];
 
     /// The value of the label `what` and the key in the report.
     pub const fn name(self) -> &'static str {

@@ -265,7 +265,13 @@ fn after_ipv6<B: Bytes + ?Sized>(bytes: &B, at: usize) -> Result<(u8, usize), Sk
 const fn is_extension(protocol: u8) -> bool {
     matches!(
         protocol,
-        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION | MOBILITY | HOST_IDENTITY
+        HOP_BY_HOP
+            | ROUTING
+            | FRAGMENT
+            | AUTHENTICATION
+            | DESTINATION
+            | MOBILITY
+            | HOST_IDENTITY
             | SHIM6
     )
 }

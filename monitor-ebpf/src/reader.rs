@@ -14,10 +14,7 @@ pub(crate) struct Direct {
 impl Direct {
     #[inline(always)]
     pub(crate) fn new(context: &TcContext) -> Self {
-        Self {
-            start: context.data(),
-            end: context.data_end(),
-        }
+        Self { start: context.data(), end: context.data_end() }
     }
 }
 

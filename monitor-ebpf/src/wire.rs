@@ -9,11 +9,7 @@
 
 use core::{hint::cold_path, num::NonZeroU64};
 
-use aya_ebpf::{
-    bindings::TC_ACT_UNSPEC,
-    macros::classifier,
-    programs::TcContext,
-};
+use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use aya_log_ebpf::{debug, warn};
 use monitor_common::{
     FlowCounts, FlowKey, Loss, Side, Transport,
@@ -97,7 +93,12 @@ fn watch_deeper(context: &TcContext, link: Link, path: Path) {
 #[inline(never)]
 fn unparsable(context: &TcContext) {
     lose(Loss::Unparsable);
-    debug!(context, "unparsable packet of {} bytes on interface {}", context.len(), skb::interface(context));
+    debug!(
+        context,
+        "unparsable packet of {} bytes on interface {}",
+        context.len(),
+        skb::interface(context)
+    );
 }
 
 /// Counts the packet in its flow.
@@ -190,7 +191,11 @@ fn flow_key<B: Bytes>(bytes: &B, packet: &Packet, path: Path, heading: Heading) 
 #[inline(never)]
 fn create(context: &TcContext, key: &FlowKey) {
     if !create_flow(key) {
-        warn!(context, "the flow map is full: a flow on port {} is not counted", key.service_port());
+        warn!(
+            context,
+            "the flow map is full: a flow on port {} is not counted",
+            key.service_port()
+        );
     }
 }
 

@@ -52,7 +52,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
 
     println!("median of {ROUNDS} rounds of {REPEAT} runs, nanoseconds per packet\n");
-    println!("{:<16}{:>8}{:>12}{:>8}{:>14}{:>14}", "frame", "empty", "five-tuple", "hooks", "five-tuple net", "hooks net");
+    println!(
+        "{:<16}{:>8}{:>12}{:>8}{:>14}{:>14}",
+        "frame", "empty", "five-tuple", "hooks", "five-tuple net", "hooks net"
+    );
     let mut good = true;
     for frame in &frames {
         let before = counted(&mut hooks)?;
@@ -73,12 +76,18 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             (true, true) => "ok",
         };
         good &= verdict == "ok";
-        println!("{:<16}{empty:>8.1}{five_tuple:>12.1}{hooks_time:>8.1}{tuple_net:>14.1}{hooks_net:>14.1}  {verdict}", frame.name);
+        println!(
+            "{:<16}{empty:>8.1}{five_tuple:>12.1}{hooks_time:>8.1}{tuple_net:>14.1}{hooks_net:>14.1}  {verdict}",
+            frame.name
+        );
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn classifier<'a>(object: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier, Box<dyn Error>> {
+fn classifier<'a>(
+    object: &'a mut Ebpf,
+    name: &str,
+) -> Result<&'a mut SchedClassifier, Box<dyn Error>> {
     Ok(object.program_mut(name).ok_or("no such program")?.try_into()?)
 }
 

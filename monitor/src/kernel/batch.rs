@@ -50,11 +50,7 @@ impl Batch {
     /// Room for `entries` entries of a map on a machine with `cpus` possible CPUs.
     pub(super) fn new(entries: usize, cpus: usize) -> Self {
         let zero = FlowKey { peer: [0; 2], service: 0 };
-        Self {
-            keys: vec![zero; entries],
-            values: vec![FlowCounts::ZERO; entries * cpus],
-            cpus,
-        }
+        Self { keys: vec![zero; entries], values: vec![FlowCounts::ZERO; entries * cpus], cpus }
     }
 
     /// Fills the batch from a per-CPU hash of [`FlowKey`] to [`FlowCounts`].
@@ -83,12 +79,7 @@ impl Batch {
         // two vectors have room (the map's key and value sizes are checked when it is opened), and
         // one word at `out_batch`; every address outlives the call.
         let result = unsafe {
-            libc::syscall(
-                libc::SYS_bpf,
-                LOOKUP_BATCH,
-                &raw mut attributes,
-                size_of::<Attributes>(),
-            )
+            libc::syscall(libc::SYS_bpf, LOOKUP_BATCH, &raw mut attributes, size_of::<Attributes>())
         };
         let next = if result == 0 {
             Some(Position(end))

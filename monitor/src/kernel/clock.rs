@@ -57,13 +57,12 @@ impl Clock {
     fn read(&self, program: &SchedClassifier) -> Result<ClockReading, Error> {
         let mut options = TestRunOptions::new();
         options.data_in = Some(&PACKET);
-        program
-            .test_run(options)
-            .map_err(|source| Error::Program { name: names::READ_CLOCK, source: Arc::new(source) })?;
-        let reading = self
-            .map
-            .get(&0, 0)
-            .map_err(|source| Error::Map { name: names::CLOCK, source })?;
+        program.test_run(options).map_err(|source| Error::Program {
+            name: names::READ_CLOCK,
+            source: Arc::new(source),
+        })?;
+        let reading =
+            self.map.get(&0, 0).map_err(|source| Error::Map { name: names::CLOCK, source })?;
         Ok(reading.0)
     }
 }
@@ -73,10 +72,7 @@ fn rate(first: ClockReading, second: ClockReading) -> u64 {
     let ticks = second.jiffies.saturating_sub(first.jiffies);
     let nanoseconds = second.monotonic_ns.saturating_sub(first.monotonic_ns).max(1);
     let measured = ticks.saturating_mul(1_000_000_000) / nanoseconds;
-    RATES
-        .into_iter()
-        .min_by_key(|rate| rate.abs_diff(measured))
-        .unwrap_or(1000)
+    RATES.into_iter().min_by_key(|rate| rate.abs_diff(measured)).unwrap_or(1000)
 }
 
 /// Tells the age of a time in jiffies.
@@ -93,9 +89,7 @@ impl Ages {
             return None;
         }
         let ticks = self.now.saturating_sub(jiffies);
-        Some(Duration::from_nanos(
-            ticks.saturating_mul(1_000_000_000 / self.ticks_per_second),
-        ))
+        Some(Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / self.ticks_per_second)))
     }
 }
 

@@ -67,7 +67,9 @@ impl FlowMap {
                     self.batch = Batch::new(self.batch.keys.len() * 2, self.cpus);
                     continue;
                 }
-                result => result.map_err(|source| Error::Io { what: "reading the flow map", source })?,
+                result => {
+                    result.map_err(|source| Error::Io { what: "reading the flow map", source })?
+                }
             };
             let values = self.batch.values.chunks_exact(self.cpus);
             for (key, values) in self.batch.keys.iter().zip(values).take(filled.entries) {
@@ -137,4 +139,3 @@ fn add(total: &mut Counters, value: &Counters) {
     total.fin += value.fin;
     total.rst += value.rst;
 }
-

@@ -1,16 +1,23 @@
 //! Everything that touches the kernel: programs, maps, interfaces and sockets.
 
+mod attach;
 mod batch;
 mod clock;
 mod flows;
+mod interfaces;
 mod object;
+mod qdisc;
+mod sockets;
 pub mod support;
 
 use std::{io, sync::Arc};
 
+pub use attach::{Attachments, Mode};
 pub use clock::Ages;
 pub use flows::FlowMap;
+pub use interfaces::{Interface, Place, watch_interfaces};
 pub use object::Object;
+pub use sockets::open_flows;
 
 /// Why the kernel did not do what the daemon asked.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +34,15 @@ pub enum Error {
         /// What the kernel answered.
         #[source]
         source: Arc<aya::programs::ProgramError>,
+    },
+    /// The kernel did not attach a program.
+    #[error("attaching {name}")]
+    Attach {
+        /// Name in the object.
+        name: &'static str,
+        /// What the kernel answered.
+        #[source]
+        source: aya::programs::ProgramError,
     },
     /// The object lacks a program or map.
     #[error("the kernel object has no {0}")]

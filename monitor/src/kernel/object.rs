@@ -9,7 +9,11 @@ use aya::{
 };
 use monitor_common::{Loss, PortSet, names};
 
-use super::{Error, clock::{Ages, Clock}, flows::FlowMap};
+use super::{
+    Error,
+    clock::{Ages, Clock},
+    flows::FlowMap,
+};
 
 /// The programs, as the build embeds them.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/hooks"));
@@ -109,9 +113,7 @@ impl Object {
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, Error> {
     let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
-    program
-        .try_into()
-        .map_err(|source| Error::Program { name, source: Arc::new(source) })
+    program.try_into().map_err(|source| Error::Program { name, source: Arc::new(source) })
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, Error> {

@@ -1,8 +1,169 @@
-//! What this kernel and this process can do.
+//! What this kernel and this process can do, and what is lost without it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use aya::util::KernelVersion;
+use serde::Serialize;
+
+/// One thing that backupflow builds on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// What it is.
+    pub name: &'static str,
+    /// Whether it is there.
+    pub good: bool,
+    /// What was found.
+    pub found: String,
+    /// What is lost without it.
+    pub without: &'static str,
+    /// The daemon does not start without it.
+    pub required: bool,
+}
+
+/// Why the daemon cannot work here.
+#[derive(Debug, thiserror::Error)]
+#[error("{found}: {without}")]
+pub struct Unsupported {
+    found: String,
+    without: &'static str,
+}
 
 /// Whether the running kernel is of this version or newer. `false` where it cannot be told.
 pub fn kernel_is_at_least(major: u8, minor: u8) -> bool {
     KernelVersion::current().is_ok_and(|current| current >= KernelVersion::new(major, minor, 0))
+}
+
+/// Fails with the first thing that is required and is not there.
+pub fn require() -> Result<(), Unsupported> {
+    match checks().into_iter().find(|check| check.required && !check.good) {
+        Some(Check { found, without, .. }) => Err(Unsupported { found, without }),
+        None => Ok(()),
+    }
+}
+
+/// Everything that backupflow builds on, as it is here.
+pub fn checks() -> Vec<Check> {
+    vec![kernel(), capabilities(), btf(), tcx(), cgroup(), bpffs()]
+}
+
+fn kernel() -> Check {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Check {
+        name: "kernel",
+        good: kernel_is_at_least(5, 10),
+        found: format!("Linux {}", release.trim()),
+        without: "backupflow needs Linux 5.10 or newer",
+        required: true,
+    }
+}
+
+/// Bits of `CapEff` in `/proc/self/status`.
+const CAPABILITIES: [(&str, u32); 3] =
+    [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12), ("CAP_PERFMON", 38)];
+
+fn capabilities() -> Check {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or(0);
+    let missing: Vec<&str> = CAPABILITIES
+        .into_iter()
+        .filter(|(_, bit)| effective & (1 << bit) == 0)
+        .map(|(name, _)| name)
+        .collect();
+    Check {
+        name: "capabilities",
+        good: missing.is_empty(),
+        found: if missing.is_empty() {
+            "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON".to_owned()
+        } else {
+            format!("this process lacks {}", missing.join(", "))
+        },
+        without: "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, so that programs can be loaded and attached",
+        required: true,
+    }
+}
+
+/// Where the kernel describes its own types.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+fn btf() -> Check {
+    let there = Path::new(BTF).exists();
+    Check {
+        name: "BTF",
+        good: there,
+        found: if there { BTF.to_owned() } else { format!("no {BTF}") },
+        without: "drops and their reasons cannot be read, packets on the wire are counted all the same",
+        required: false,
+    }
+}
+
+fn tcx() -> Check {
+    let there = kernel_is_at_least(6, 6);
+    Check {
+        name: "TCX",
+        good: there,
+        found: if there { "since Linux 6.6" } else { "older than Linux 6.6" }.to_owned(),
+        without: "programs are attached as clsact filters, which outlive a killed daemon until the next start",
+        required: false,
+    }
+}
+
+fn cgroup() -> Check {
+    let root = cgroup_root(&mounts());
+    Check {
+        name: "cgroup v2",
+        good: root.is_some(),
+        found: root.map_or("not mounted".to_owned(), |root| root.display().to_string()),
+        without: "what reaches a socket cannot be told from what the host drops, packets on the wire are counted all the same",
+        required: false,
+    }
+}
+
+fn bpffs() -> Check {
+    let there = mounted(&mounts(), "bpf");
+    Check {
+        name: "bpffs",
+        good: there.is_some(),
+        found: there.map_or("not mounted".to_owned(), |root| root.display().to_string()),
+        without: "counts start at zero after a restart of the daemon",
+        required: false,
+    }
+}
+
+fn mounts() -> String {
+    fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
+}
+
+/// Where the unified cgroup hierarchy is mounted, by the text of `/proc/self/mountinfo`.
+fn cgroup_root(mountinfo: &str) -> Option<PathBuf> {
+    mounted(mountinfo, "cgroup2")
+}
+
+fn mounted(mountinfo: &str, kind: &str) -> Option<PathBuf> {
+    mountinfo.lines().find_map(|line| {
+        let (mount, source) = line.split_once(" - ")?;
+        (source.split(' ').next()? == kind).then_some(())?;
+        Some(PathBuf::from(mount.split(' ').nth(4)?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::mounted;
+
+    #[test]
+    fn mounts_are_found_by_type() {
+        let mountinfo = "24 1 0:22 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+                         31 24 0:29 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
+        assert_eq!(mounted(mountinfo, "cgroup2"), Some(PathBuf::from("/sys/fs/cgroup/unified")));
+        assert_eq!(mounted(mountinfo, "bpf"), None);
+    }
 }

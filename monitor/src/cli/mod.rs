@@ -1,0 +1,103 @@
+//! The commands, one file each.
+
+mod catalog;
+mod check;
+mod doctor;
+mod output;
+mod run;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{config::DEFAULT_PATH, kernel::Mode};
+
+/// Watches backup traffic and says which documented flow is missing, blocked or refused, and why.
+///
+/// Exit codes: 0 fine, 1 discrepancies or a failed check, 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "backupflow", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch this host's traffic and serve what is found, until told to stop.
+    Run {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// How programs are attached to TC [default: the better one this kernel has].
+        #[arg(long, value_enum)]
+        attach: Option<Mode>,
+        /// Let the kernel programs log rare events too.
+        #[arg(long)]
+        kernel_log: bool,
+    },
+    /// Check a config file: all faults at once, each with its line.
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Ask the running daemon what works and what does not.
+    Status {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Say what of this kernel and of this process's rights is there, and what is lost without it.
+    Doctor {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Look up the documented flows.
+    Catalog {
+        #[command(subcommand)]
+        command: catalog::Command,
+    },
+}
+
+/// Which config.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The config file.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+/// In which form.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Output {
+    /// The form of the output.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// The form of what a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Arguments {
+    /// Runs the command.
+    pub fn execute(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Run { config, attach, kernel_log } => {
+                run::run(&config.config, attach.unwrap_or_else(Mode::of_this_kernel), kernel_log)
+            }
+            Command::Check { config, output } => check::run(&config.config, output.format),
+            Command::Status { config, output } => status::run(&config.config, output.format),
+            Command::Doctor { output } => doctor::run(output.format),
+            Command::Catalog { command } => catalog::run(command),
+        }
+    }
+}

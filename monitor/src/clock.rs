@@ -1,0 +1,14 @@
+//! The one place where the time is read.
+
+use jiff::Timestamp;
+
+/// The wall clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock;
+
+impl Clock {
+    /// The time now.
+    pub fn now(self) -> Timestamp {
+        Timestamp::now()
+    }
+}

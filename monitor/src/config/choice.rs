@@ -1,0 +1,154 @@
+//! What of a product's document applies here: the host's roles, the sections and the scenario.
+
+use catalog::{Flow, Product};
+
+use super::log::{At, Log};
+use super::section::Field;
+use super::{words, written};
+
+pub(super) fn mean_roles(
+    system: &written::System,
+    product: &Product,
+    log: &mut Log<'_>,
+) -> Option<Vec<String>> {
+    let roles = match &system.roles {
+        Field::Invalid => return None,
+        Field::Absent => {
+            let what = format!("roles of {}", product.id);
+            let help = words::allowed(&what, &role_ids(product).collect::<Vec<_>>());
+            log.missing(&system.place.child("roles"), "`roles` is missing", help);
+            return None;
+        }
+        Field::Given(roles) => &roles.value,
+    };
+    mean_list(roles, "role", product, role_ids, log)
+}
+
+pub(super) fn mean_sections(
+    system: &written::System,
+    product: &Product,
+    log: &mut Log<'_>,
+) -> Option<Vec<String>> {
+    match &system.sections {
+        Field::Invalid => None,
+        Field::Absent => Some(Vec::new()),
+        Field::Given(sections) => {
+            mean_list(&sections.value, "section", product, Product::sections, log)
+        }
+    }
+}
+
+/// Words of which each is one of the product's and none stands twice.
+fn mean_list<'p, I: Iterator<Item = &'p str>>(
+    list: &[At<String>],
+    what: &str,
+    product: &'p Product,
+    known: fn(&'p Product) -> I,
+    log: &mut Log<'_>,
+) -> Option<Vec<String>> {
+    let mut meant: Vec<String> = Vec::new();
+    for word in list {
+        if !known(product).any(|known| known == word.value) {
+            unknown(word, what, product, known(product), log);
+        } else if meant.contains(&word.value) {
+            log.fault(&word.place, format!("{what} `{}` stands here twice", word.value), None);
+        } else {
+            meant.push(word.value.clone());
+        }
+    }
+    (meant.len() == list.len()).then_some(meant)
+}
+
+/// There was a fault, and it is in the log.
+pub(super) struct Reported;
+
+/// The scenario, which a product without scenarios does not have.
+pub(super) fn mean_scenario(
+    system: &written::System,
+    product: &Product,
+    log: &mut Log<'_>,
+) -> Result<Option<String>, Reported> {
+    let ids = || product.scenarios.iter().map(|scenario| scenario.id.as_str());
+    match &system.scenario {
+        Field::Invalid => Err(Reported),
+        Field::Absent if product.scenarios.is_empty() => Ok(None),
+        Field::Absent => {
+            let what = format!("scenarios of {}", product.id);
+            let help = words::allowed(&what, &ids().collect::<Vec<_>>());
+            let message = format!("`scenario` is missing, and {} has several", product.id);
+            log.missing(&system.place.child("scenario"), message, help);
+            Err(Reported)
+        }
+        Field::Given(scenario) if product.scenarios.is_empty() => {
+            let message = format!("{} has no scenarios", product.id);
+            log.fault(&scenario.place, message, Some("remove the key".to_owned()));
+            Err(Reported)
+        }
+        Field::Given(scenario) if product.scenario(&scenario.value).is_none() => {
+            unknown(scenario, "scenario", product, ids(), log);
+            Err(Reported)
+        }
+        Field::Given(scenario) => Ok(Some(scenario.value.clone())),
+    }
+}
+
+/// Reports the roles that the chosen sections and scenario leave without a flow: watching them would say nothing.
+pub(super) fn reject_idle_roles(
+    roles: &Field<Vec<At<String>>>,
+    product: &Product,
+    (sections, scenario): (&[String], Option<&str>),
+    log: &mut Log<'_>,
+) {
+    let Field::Given(roles) = roles else {
+        return;
+    };
+    let chosen = |flow: &&Flow| is_chosen(flow, sections, scenario);
+    let takes_part =
+        |flow: &Flow, role: &String| flow.from.contains(role) || flow.to.contains(role);
+    for role in &roles.value {
+        let mut flows = product.flows.iter().filter(chosen);
+        if product.role(&role.value).is_some() && !flows.any(|flow| takes_part(flow, &role.value)) {
+            let message = format!(
+                "role `{}` takes part in no flow of the chosen sections and scenario, so this system expects nothing of it",
+                role.value
+            );
+            let with_role = product.flows.iter().filter(|flow| takes_part(flow, &role.value));
+            let mut elsewhere: Vec<&str> = with_role
+                .flat_map(|flow| flow.sources.iter().map(|source| source.section.as_str()))
+                .collect();
+            elsewhere.sort_unstable();
+            elsewhere.dedup();
+            log.fault(
+                &role.place,
+                message,
+                words::allowed("it takes part in the sections", &elsewhere),
+            );
+        }
+    }
+}
+
+fn is_chosen(flow: &Flow, sections: &[String], scenario: Option<&str>) -> bool {
+    let in_section =
+        sections.is_empty() || flow.sources.iter().any(|source| sections.contains(&source.section));
+    let in_scenario = scenario.is_none_or(|scenario| {
+        flow.scenarios.is_empty() || flow.scenarios.iter().any(|id| id == scenario)
+    });
+    in_section && in_scenario
+}
+
+/// Reports a word that is none of the product's.
+pub(super) fn unknown(
+    word: &At<String>,
+    what: &str,
+    product: &Product,
+    known: impl Iterator<Item: AsRef<str>>,
+    log: &mut Log<'_>,
+) {
+    let message = format!("{} has no {what} {}", product.id, words::quote(&word.value));
+    let help = words::instead(&word.value, &format!("{what}s of {}", product.id), known);
+    log.fault(&word.place, message, help);
+}
+
+pub(super) fn role_ids(product: &Product) -> impl Iterator<Item = &str> {
+    product.roles.iter().map(|role| role.id.as_str())
+}

@@ -1,0 +1,96 @@
+//! `[web]` and `[kernel]`: how the daemon itself runs.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::log::{At, Log};
+use super::section::Field;
+use super::{words, written};
+
+/// The port of the status page and the metrics; the public list of exporter ports is full up to 9999.
+const PORT: u16 = 10150;
+/// The bounds of the flow map's capacity.
+const FLOWS: std::ops::RangeInclusive<u32> = 16..=1_048_576;
+
+/// What the daemon serves, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Web {
+    /// The address and port that the status page, the report and the metrics are served on.
+    pub listen: SocketAddr,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT) }
+    }
+}
+
+/// Sizes of what the kernel programs keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// How many flows the kernel's map holds, 16 to 1,048,576; what does not fit is counted as lost.
+    pub flows: u32,
+}
+
+impl Default for Kernel {
+    fn default() -> Self {
+        Self { flows: 16_384 }
+    }
+}
+
+pub(super) fn mean_web(web: &written::Web, log: &mut Log<'_>) -> Option<Web> {
+    if let Field::Given(file) = &web.config_file {
+        let help = "remove the key, and keep `listen` on a loopback address or behind a proxy that asks for passwords";
+        log.fault(
+            &file.place,
+            "this version has no TLS and no passwords yet, so it would serve unprotected",
+            Some(help.to_owned()),
+        );
+    }
+    match &web.listen {
+        Field::Absent => Some(Web::default()),
+        Field::Invalid => None,
+        Field::Given(listen) => mean_listen(listen, log).map(|listen| Web { listen }),
+    }
+}
+
+fn mean_listen(listen: &At<String>, log: &mut Log<'_>) -> Option<SocketAddr> {
+    let text = &listen.value;
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let corrected = if let Ok(address) = text.parse::<IpAddr>() {
+        Some(SocketAddr::new(address, PORT).to_string())
+    } else if let Some(port) = text.strip_prefix("localhost:") {
+        Some(format!("127.0.0.1:{port}"))
+    } else {
+        text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"))
+    };
+    // A correction that would be refused in turn is none.
+    let corrected = corrected.filter(|text| text.parse::<SocketAddr>().is_ok());
+    let example = corrected.unwrap_or_else(|| Web::default().listen.to_string());
+    log.fault(
+        &listen.place,
+        format!("{} is not an address with a port", words::quote(text)),
+        Some(format!("write it as `{example}`")),
+    );
+    None
+}
+
+pub(super) fn mean_kernel(kernel: &written::Kernel, log: &mut Log<'_>) -> Option<Kernel> {
+    let flows = match &kernel.flows {
+        Field::Absent => return Some(Kernel::default()),
+        Field::Invalid => return None,
+        Field::Given(flows) => flows,
+    };
+    let number = u32::try_from(flows.value).ok();
+    let number = number.filter(|number| FLOWS.contains(number));
+    if number.is_none() {
+        let (least, most) = (FLOWS.start(), FLOWS.end());
+        log.fault(
+            &flows.place,
+            format!("{} is out of range, expected {least} to {most}", flows.value),
+            None,
+        );
+    }
+    number.map(|flows| Kernel { flows })
+}

@@ -1,0 +1,54 @@
+//! Reading the config from the disk: the only I/O of this module.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use super::log::{Log, Place};
+use super::{Config, Faults};
+
+/// Far more than a config needs; a device or a log file given by mistake must not fill the memory.
+const LARGEST: u64 = 1 << 20;
+
+/// Reads a config from a file.
+///
+/// # Errors
+///
+/// As [`parse`](super::parse); a file that cannot be read, is larger than 1 MiB or is not UTF-8 is a fault too.
+pub fn load(path: &Path) -> Result<Config, Faults> {
+    let file = path.display().to_string();
+    let bytes = match read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let help = (error.kind() == io::ErrorKind::NotFound)
+                .then(|| "name another file with `--config FILE`".to_owned());
+            let message = format!("cannot read the file: {error}");
+            return Err(Faults::unreadable(file, message, help));
+        }
+    };
+    match String::from_utf8(bytes) {
+        Ok(text) => super::parse(&file, &text),
+        Err(error) => Err(not_utf8(&file, error.as_bytes(), error.utf8_error().valid_up_to())),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("larger than 1 MiB"));
+    }
+    Ok(bytes)
+}
+
+fn not_utf8(file: &str, bytes: &[u8], valid: usize) -> Faults {
+    let text = String::from_utf8_lossy(bytes);
+    let mut log = Log::new(file, &text);
+    let place = Place {
+        key: String::new(),
+        span: Some(valid..valid + char::REPLACEMENT_CHARACTER.len_utf8()),
+    };
+    log.fault(&place, "not UTF-8 text", None);
+    log.finish()
+}

@@ -1,0 +1,67 @@
+//! `[web]` and `[kernel]`.
+
+use super::{accepted, faults, help, with};
+
+#[test]
+fn defaults_stand_where_nothing_is_written() {
+    let config = accepted(&with(""));
+    assert_eq!(config.web.listen.to_string(), "127.0.0.1:10150");
+    assert_eq!(config.kernel.flows, 16_384);
+    let config = accepted(&with("[web]\n[kernel]"));
+    assert_eq!(config.web.listen.to_string(), "127.0.0.1:10150");
+    assert_eq!(config.kernel.flows, 16_384);
+}
+
+#[test]
+fn listen_is_an_address_with_a_port() {
+    for (written, better) in [
+        ("10150", "127.0.0.1:10150"),
+        (":9090", "0.0.0.0:9090"),
+        ("localhost:9090", "127.0.0.1:9090"),
+        ("localhost:http", "127.0.0.1:10150"),
+        ("192.0.2.1", "192.0.2.1:10150"),
+        ("::1", "[::1]:10150"),
+        ("192.0.2.1:65536", "127.0.0.1:10150"),
+    ] {
+        let text = with(&format!("[web]\nlisten = \"{written}\""));
+        let expected = format!("5:10: web.listen: `{written}` is not an address with a port");
+        assert_eq!(faults(&text), expected);
+        assert_eq!(help(&text), format!("write it as `{better}`"));
+    }
+}
+
+#[test]
+fn a_web_config_file_is_refused_rather_than_ignored() {
+    let text = with("[web]\nconfig_file = \"/etc/backupflow/web.toml\"");
+    let expected = "5:15: web.config_file: this version has no TLS and no passwords yet, \
+                    so it would serve unprotected";
+    assert_eq!(faults(&text), expected);
+    let text = with("[web]\nconfig_file = 1");
+    let expected = "5:15: web.config_file: expected a string, found an integer";
+    assert_eq!(faults(&text), expected);
+}
+
+#[test]
+fn the_flow_map_has_bounds() {
+    for flows in ["15", "1048577", "-1", "4294967312"] {
+        let text = with(&format!("[kernel]\nflows = {flows}"));
+        let expected =
+            format!("5:9: kernel.flows: {flows} is out of range, expected 16 to 1048576");
+        assert_eq!(faults(&text), expected);
+    }
+    for flows in [16, 1_048_576] {
+        let config = accepted(&with(&format!("[kernel]\nflows = {flows}")));
+        assert_eq!(config.kernel.flows, flows);
+    }
+}
+
+#[test]
+fn faults_of_all_parts_come_at_once_in_the_order_of_the_text() {
+    let text = "[kernel]\nflows = 1.5\n[web]\nlisten = \"x\"\n[[system]]\nproduct = \"ibm-backup-recovery\"\n\
+                roles = [\"x\"]\npeers.cluster = [\"10.0.0.1/8\"]\n";
+    let expected = "2:9: kernel.flows: expected an integer, found a float\n\
+                    4:10: web.listen: `x` is not an address with a port\n\
+                    7:10: system[0].roles[0]: ibm-backup-recovery has no role `x`\n\
+                    8:18: system[0].peers.cluster[0]: `10.0.0.1/8` has host bits set";
+    assert_eq!(faults(text), expected);
+}

@@ -1,0 +1,361 @@
+//! Keeps what each expectation's verdict is, and since when.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Attempt, Blindness, Cause, Failure, Track, Verdict};
+use crate::{
+    expect::{Expectation, Key, Match, Matcher, Names, Peers},
+    observe::{Counters, FlowId, Loss, Side, Snapshot, Tally, Transport, add},
+};
+
+/// How long a success counts where the config says nothing, and how long a failure stays after the
+/// last attempt: a nightly job and two hours.
+pub const DEFAULT_WINDOW: SignedDuration = SignedDuration::from_hours(26);
+
+/// Unexpected flows that are kept apart; what goes beyond is only counted.
+pub const MOST_UNEXPECTED: usize = 100;
+
+/// What is said of one expectation.
+#[derive(Clone, Debug)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The cause of a discrepancy.
+    pub cause: Option<Cause>,
+    /// Why nothing more can be said, where that is so.
+    pub reason: Option<String>,
+    /// Since when the verdict stands.
+    pub since: Timestamp,
+    /// When a packet of the flow was last seen.
+    pub last_seen: Option<Timestamp>,
+    /// When the flow was last seen to work.
+    pub last_success: Option<Timestamp>,
+    /// Peers whose attempts fail, worst first.
+    pub failing: Vec<(FlowId, Failure, Option<String>)>,
+    /// Peers seen.
+    pub peers_seen: usize,
+    /// Counts by the peer's index in the expectation's list; those of an open group under `None`.
+    pub counts: BTreeMap<Option<usize>, PeerCounts>,
+}
+
+/// What was counted for the peers under one label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerCounts {
+    /// From the peers to this host.
+    pub received: Counters,
+    /// From this host to the peers.
+    pub transmitted: Counters,
+    /// When a packet was last seen.
+    pub last_seen: Option<Timestamp>,
+}
+
+/// A flow that no expectation covers.
+#[derive(Clone, Debug)]
+pub struct Unexpected {
+    /// The flow.
+    pub flow: FlowId,
+    /// The expectation it comes nearest to.
+    pub nearest: Key,
+    /// Why it is not covered.
+    pub cause: Cause,
+    /// When it was first noticed.
+    pub since: Timestamp,
+    /// Its counts.
+    pub tally: Tally,
+}
+
+/// The memory between snapshots.
+#[derive(Debug)]
+pub struct Ledger {
+    started: Timestamp,
+    tracks: HashMap<FlowId, Track>,
+    verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
+    strangers: HashMap<FlowId, Timestamp>,
+    retired: HashMap<(Key, Option<usize>), PeerCounts>,
+    blindness: Option<Blindness>,
+    flow_map_full: u64,
+}
+
+/// What the ledger says after a snapshot.
+#[derive(Debug)]
+pub struct Assessment {
+    /// One for each expectation, in their order; `None` for the legacy ones, which are not expected.
+    pub judgements: Vec<Option<Judgement>>,
+    /// Flows that no expectation covers, newest first, at most [`MOST_UNEXPECTED`].
+    pub unexpected: Vec<Unexpected>,
+    /// How many there are in all.
+    pub unexpected_total: usize,
+}
+
+/// What is gathered for one expectation while the flows are gone through.
+#[derive(Debug, Default)]
+struct Gathered {
+    counts: BTreeMap<Option<usize>, PeerCounts>,
+    failing: Vec<(FlowId, Failure, Option<String>)>,
+    last_success: Option<Timestamp>,
+    one_way: Option<Timestamp>,
+    peers_seen: usize,
+}
+
+const NO_COUNTS: PeerCounts =
+    PeerCounts { received: Counters::ZERO, transmitted: Counters::ZERO, last_seen: None };
+
+impl Ledger {
+    /// An empty ledger of a monitor that started to watch at a moment.
+    pub fn new(started: Timestamp) -> Self {
+        Self {
+            started,
+            tracks: HashMap::new(),
+            verdicts: HashMap::new(),
+            strangers: HashMap::new(),
+            retired: HashMap::new(),
+            blindness: None,
+            flow_map_full: 0,
+        }
+    }
+
+    /// Takes in a snapshot, and says what follows for every expectation.
+    pub fn assess(
+        &mut self,
+        snapshot: &Snapshot,
+        expectations: &[Expectation],
+        names: &Names,
+    ) -> Assessment {
+        let now = snapshot.taken;
+        let matcher = Matcher::new(expectations, names);
+        self.note_blindness(snapshot);
+        self.retire(snapshot, expectations, &matcher);
+
+        let mut gathered: Vec<Gathered> =
+            expectations.iter().map(|expectation| self.start(expectation)).collect();
+        let mut unexpected = Vec::new();
+        for (flow, tally) in &snapshot.flows {
+            let track = self.tracks.entry(*flow).or_default();
+            track.advance(flow, tally, now);
+            if track
+                .failure
+                .is_some_and(|failure| now.duration_since(failure.last) > DEFAULT_WINDOW)
+            {
+                track.failure = None;
+            }
+            let matches = matcher.matches(flow, tally);
+            for found in &matches {
+                gathered[found.expectation].take_in(*found, flow, tally, track);
+            }
+            if matches.is_empty()
+                && let Some(stranger) = matcher.stranger(flow, tally)
+                && tally.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
+            {
+                unexpected.push(Unexpected {
+                    flow: *flow,
+                    nearest: expectations[stranger.nearest].key.clone(),
+                    cause: stranger.cause,
+                    since: *self.strangers.entry(*flow).or_insert(now),
+                    tally: tally.clone(),
+                });
+            }
+        }
+        let still: BTreeSet<FlowId> = unexpected.iter().map(|stranger| stranger.flow).collect();
+        self.strangers.retain(|flow, _| still.contains(flow));
+        unexpected.sort_by_key(|stranger| std::cmp::Reverse(stranger.tally.last_seen()));
+        let unexpected_total = unexpected.len();
+        unexpected.truncate(MOST_UNEXPECTED);
+
+        let judgements = expectations
+            .iter()
+            .zip(gathered)
+            .map(|(expectation, gathered)| {
+                (!expectation.is_legacy()).then(|| self.judge(expectation, gathered, names, now))
+            })
+            .collect();
+        Assessment { judgements, unexpected, unexpected_total }
+    }
+
+    /// Every label of an expectation, with what was counted for flows that have left the map.
+    fn start(&self, expectation: &Expectation) -> Gathered {
+        let labels: Vec<Option<usize>> = match &expectation.peers {
+            Peers::Any => vec![None],
+            Peers::Declared(peers) => (0..peers.len()).map(Some).collect(),
+        };
+        let retired = |label| {
+            let key = (expectation.key.clone(), label);
+            self.retired.get(&key).copied().unwrap_or(NO_COUNTS)
+        };
+        Gathered {
+            counts: labels.into_iter().map(|label| (label, retired(label))).collect(),
+            ..Gathered::default()
+        }
+    }
+
+    /// Keeps the counts of flows that left the map, so that no total falls.
+    fn retire(&mut self, snapshot: &Snapshot, expectations: &[Expectation], matcher: &Matcher<'_>) {
+        for (flow, tally) in &snapshot.evicted {
+            self.tracks.remove(flow);
+            for found in matcher.matches(flow, tally) {
+                let key = (expectations[found.expectation].key.clone(), found.peer);
+                let counts = self.retired.entry(key).or_insert(NO_COUNTS);
+                counts.take_in(tally, found.mirrored);
+            }
+        }
+    }
+
+    fn note_blindness(&mut self, snapshot: &Snapshot) {
+        let until = snapshot.taken;
+        let full = snapshot.lost.get(&Loss::FlowMapFull).copied().unwrap_or(0);
+        if full > self.flow_map_full {
+            let reason = "the flow map was full, new flows were not counted".to_owned();
+            self.blindness = Some(Blindness { until, reason });
+        }
+        self.flow_map_full = full;
+        let faults: Vec<&str> = snapshot
+            .coverage
+            .iter()
+            .filter(|hook| hook.fault.is_some())
+            .map(|hook| hook.interface.as_deref().unwrap_or(hook.hook))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        if !faults.is_empty() {
+            let reason = format!("not watched: {}", faults.join(", "));
+            self.blindness = Some(Blindness { until, reason });
+        }
+    }
+
+    fn judge(
+        &mut self,
+        expectation: &Expectation,
+        mut gathered: Gathered,
+        names: &Names,
+        now: Timestamp,
+    ) -> Judgement {
+        gathered.failing.sort_by_key(|(flow, failure, _)| {
+            (failure.attempt == Attempt::Refused, failure.since, *flow)
+        });
+        let (verdict, cause, reason) = self.verdict(expectation, &gathered, names, now);
+        let since = self.since(expectation, &gathered, (verdict, cause), now);
+        Judgement {
+            verdict,
+            cause,
+            reason,
+            since,
+            last_seen: gathered.counts.values().filter_map(|counts| counts.last_seen).max(),
+            last_success: gathered.last_success,
+            failing: gathered.failing,
+            peers_seen: gathered.peers_seen,
+            counts: gathered.counts,
+        }
+    }
+
+    fn verdict(
+        &self,
+        expectation: &Expectation,
+        gathered: &Gathered,
+        names: &Names,
+        now: Timestamp,
+    ) -> (Verdict, Option<Cause>, Option<String>) {
+        let unknown = |reason: String| (Verdict::Unknown, None, Some(reason));
+        if let Some((flow, failure, _)) = gathered.failing.first() {
+            let (verdict, cause) = match (failure.attempt, flow.side) {
+                (Attempt::Unanswered, Side::Client) => (Verdict::Blocked, Cause::NoAnswer),
+                (Attempt::Unanswered, Side::Server) => (Verdict::Blocked, Cause::Undetermined),
+                (Attempt::Refused, Side::Client) => (Verdict::Refused, Cause::RemoteRefused),
+                (Attempt::Refused, Side::Server) => (Verdict::Refused, Cause::Undetermined),
+            };
+            return (verdict, Some(cause), None);
+        }
+        if !expectation.is_judgeable() {
+            return unknown("the document gives no port number".to_owned());
+        }
+        if let Some(name) = unresolved(expectation, names) {
+            return unknown(format!("the name {name} is not resolved"));
+        }
+        let window = expectation.within.unwrap_or(DEFAULT_WINDOW);
+        let recent = |at: Option<Timestamp>| at.filter(|&at| now.duration_since(at) <= window);
+        let seen_since_blind = |at: Timestamp| match &self.blindness {
+            Some(blindness) => at > blindness.until,
+            None => true,
+        };
+        if recent(gathered.last_success).is_some_and(seen_since_blind) {
+            return (Verdict::Ok, None, None);
+        }
+        if let Some(blindness) = &self.blindness
+            && now.duration_since(blindness.until) <= window
+        {
+            return unknown(blindness.reason.clone());
+        }
+        if recent(gathered.one_way).is_some() {
+            return unknown(
+                "datagrams pass one way: whether they arrive is not seen here".to_owned(),
+            );
+        }
+        if expectation.within.is_none() {
+            return (Verdict::Idle, None, None);
+        }
+        if now.duration_since(self.started) < window {
+            return unknown(format!("watched for less than {window:#}"));
+        }
+        (Verdict::Missing, Some(Cause::NeverConnected), None)
+    }
+
+    /// Since when the verdict stands: since the first failed attempt, or since it was first said.
+    fn since(
+        &mut self,
+        expectation: &Expectation,
+        gathered: &Gathered,
+        (verdict, cause): (Verdict, Option<Cause>),
+        now: Timestamp,
+    ) -> Timestamp {
+        let begun = gathered.failing.iter().map(|(_, failure, _)| failure.since).min();
+        match self.verdicts.get(&expectation.key) {
+            Some((old, old_cause, since)) if (*old, *old_cause) == (verdict, cause) => *since,
+            _ => {
+                let since = begun.unwrap_or(now);
+                self.verdicts.insert(expectation.key.clone(), (verdict, cause, since));
+                since
+            }
+        }
+    }
+}
+
+/// The first name of a peer that stands for no address.
+fn unresolved<'a>(expectation: &'a Expectation, names: &Names) -> Option<&'a str> {
+    let Peers::Declared(peers) = &expectation.peers else {
+        return None;
+    };
+    peers.iter().find_map(|peer| match peer {
+        crate::config::Peer::Name(name) => {
+            names.get(name).is_none_or(Vec::is_empty).then_some(name.as_str())
+        }
+        crate::config::Peer::Net(_) => None,
+    })
+}
+
+impl PeerCounts {
+    fn take_in(&mut self, tally: &Tally, mirrored: bool) {
+        let (received, transmitted) = if mirrored {
+            (&tally.transmitted, &tally.received)
+        } else {
+            (&tally.received, &tally.transmitted)
+        };
+        add(&mut self.received, received);
+        add(&mut self.transmitted, transmitted);
+        self.last_seen = self.last_seen.max(tally.last_seen());
+    }
+}
+
+impl Gathered {
+    fn take_in(&mut self, found: Match, flow: &FlowId, tally: &Tally, track: &Track) {
+        let counts = self.counts.entry(found.peer).or_insert(NO_COUNTS);
+        counts.take_in(tally, found.mirrored);
+        self.peers_seen += usize::from(tally.last_seen().is_some());
+        self.last_success = self.last_success.max(track.last_success);
+        if flow.transport == Transport::Udp && track.last_success.is_none() {
+            self.one_way = self.one_way.max(tally.last_seen());
+        }
+        if let Some(failure) = track.failure {
+            self.failing.push((*flow, failure, tally.interface.clone()));
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Verdicts and causes: how what was seen differs from what should be.
+//!
+//! Pure: the ledger is a function of snapshots and of the expectations; the time is that of the
+//! snapshot.
+
+mod cause;
+mod ledger;
+mod track;
+
+use std::fmt;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use cause::Cause;
+pub use ledger::{Assessment, Judgement, Ledger, PeerCounts, Unexpected};
+pub use track::{Attempt, Failure, Track};
+
+/// What is said of an expectation. The order is from good to bad.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Seen to work.
+    Ok,
+    /// Nobody tried, and it is not due.
+    Idle,
+    /// It cannot be said.
+    Unknown,
+    /// It works in part.
+    Degraded,
+    /// It is due, and nobody tried.
+    Missing,
+    /// Every attempt is turned down at once.
+    Refused,
+    /// Attempts get no answer.
+    Blocked,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Idle,
+        Self::Unknown,
+        Self::Degraded,
+        Self::Missing,
+        Self::Refused,
+        Self::Blocked,
+    ];
+
+    /// The name in reports and labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Idle => "idle",
+            Self::Unknown => "unknown",
+            Self::Degraded => "degraded",
+            Self::Missing => "missing",
+            Self::Refused => "refused",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    /// Whether something is wrong.
+    pub const fn is_discrepancy(self) -> bool {
+        match self {
+            Self::Ok | Self::Idle | Self::Unknown => false,
+            Self::Degraded | Self::Missing | Self::Refused | Self::Blocked => true,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A window without sight: nothing can be concluded from what was not seen in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blindness {
+    /// When it was last so.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+}

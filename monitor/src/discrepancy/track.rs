@@ -1,0 +1,116 @@
+//! What the counts of one flow say of its connection attempts.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::observe::{Counters, FlowId, Side, Tally, Transport};
+
+/// How long an attempt may go without an answer. The first retransmission comes after a second, the
+/// second after three: an answer that is later than both is none.
+pub const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(3);
+
+/// How a failed attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Answered with RST.
+    Refused,
+    /// Not answered.
+    Unanswered,
+}
+
+/// Attempts that fail, until one succeeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// How the last one failed.
+    pub attempt: Attempt,
+    /// When the first one began.
+    pub since: Timestamp,
+    /// When the last one was seen.
+    pub last: Timestamp,
+    /// SYN segments seen since then, each retransmission too.
+    pub attempts: u64,
+}
+
+/// The memory of one flow between snapshots.
+#[derive(Clone, Debug, Default)]
+pub struct Track {
+    seen: Option<(Counters, Counters)>,
+    pending: Option<Failure>,
+    /// Attempts that fail.
+    pub failure: Option<Failure>,
+    /// When both ends were last seen to talk.
+    pub last_success: Option<Timestamp>,
+}
+
+impl Track {
+    /// Takes in the counts of a snapshot.
+    pub fn advance(&mut self, flow: &FlowId, tally: &Tally, now: Timestamp) {
+        let (request, answer, last_request, last_answer) = match flow.side {
+            Side::Client => {
+                (tally.transmitted, tally.received, tally.last_transmitted, tally.last_received)
+            }
+            Side::Server => {
+                (tally.received, tally.transmitted, tally.last_received, tally.last_transmitted)
+            }
+        };
+        let zero = (Counters::ZERO, Counters::ZERO);
+        let (request_before, answer_before) = self.seen.replace((request, answer)).unwrap_or(zero);
+        let more = |now: u64, before: u64| now.saturating_sub(before);
+        let answered = more(answer.packets, answer_before.packets) > 0;
+
+        if flow.transport == Transport::Udp {
+            if answered && request.packets > 0 {
+                self.last_success = last_answer;
+            }
+            return;
+        }
+
+        let attempts = more(request.syn, request_before.syn);
+        if more(answer.syn_ack, answer_before.syn_ack) > 0 {
+            self.last_success = last_answer;
+            self.pending = None;
+            self.failure = None;
+            return;
+        }
+        if attempts > 0 {
+            let last = last_request.unwrap_or(now);
+            let pending = self.pending.get_or_insert(Failure {
+                attempt: Attempt::Unanswered,
+                since: last,
+                last,
+                attempts: 0,
+            });
+            pending.last = last;
+            pending.attempts += attempts;
+        } else if answered
+            && more(request.packets, request_before.packets) > 0
+            && self.pending.is_none()
+        {
+            // A connection that is open already.
+            self.last_success = last_answer;
+        }
+        if let Some(pending) = &mut self.pending {
+            if more(answer.rst, answer_before.rst) > 0 {
+                pending.attempt = Attempt::Refused;
+                self.fail();
+            } else if now.duration_since(pending.since) >= ANSWER_GRACE {
+                self.fail();
+            }
+        }
+    }
+
+    /// The pending attempts failed.
+    fn fail(&mut self) {
+        let Some(pending) = self.pending.take() else {
+            return;
+        };
+        self.failure = Some(match self.failure {
+            None => pending,
+            Some(failure) => Failure {
+                attempt: pending.attempt,
+                since: failure.since,
+                last: pending.last,
+                attempts: failure.attempts + pending.attempts,
+            },
+        });
+    }
+}

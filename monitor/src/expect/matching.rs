@@ -1,0 +1,152 @@
+//! Which expectation an observed flow belongs to.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
+
+use catalog::Ports;
+
+use super::{Expectation, Peers};
+use crate::{
+    config::Peer,
+    discrepancy::Cause,
+    observe::{FlowId, Side, Tally, Transport},
+};
+
+/// What the names among the peers stand for.
+pub type Names = BTreeMap<String, Vec<IpAddr>>;
+
+/// The label of a peer that the config does not list.
+pub const OTHER: &str = "other";
+
+/// An expectation that covers a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Index of the expectation.
+    pub expectation: usize,
+    /// Index of the peer in the expectation's list, `None` where the group is open.
+    pub peer: Option<usize>,
+    /// The flow is of the host with itself and told from the server's end, the expectation is the
+    /// client's: received and transmitted change places.
+    pub mirrored: bool,
+}
+
+/// A flow that no expectation covers, on a port of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// Index of the expectation it comes nearest to.
+    pub nearest: usize,
+    /// Why it is not covered.
+    pub cause: Cause,
+}
+
+/// Finds expectations by flow, in the same time however many there are.
+#[derive(Debug)]
+pub struct Matcher<'a> {
+    expectations: &'a [Expectation],
+    names: &'a Names,
+    by_port: HashMap<(Transport, u16), Vec<usize>>,
+}
+
+impl<'a> Matcher<'a> {
+    /// An index of the expectations.
+    pub fn new(expectations: &'a [Expectation], names: &'a Names) -> Self {
+        let mut by_port: HashMap<_, Vec<usize>> = HashMap::new();
+        for (index, expectation) in expectations.iter().enumerate() {
+            for transport in &expectation.transports {
+                for ports in &expectation.ports {
+                    if let Ports::Range { first, last } = ports {
+                        for port in *first..=*last {
+                            by_port.entry((*transport, port)).or_default().push(index);
+                        }
+                    }
+                }
+            }
+        }
+        Self { expectations, names, by_port }
+    }
+
+    /// Every expectation that covers a flow; more than one where systems share a port.
+    pub fn matches(&self, flow: &FlowId, tally: &Tally) -> Vec<Match> {
+        if passes_through(flow, tally) {
+            return Vec::new();
+        }
+        self.on_port(flow)
+            .filter(|&index| !self.expectations[index].is_legacy())
+            .filter_map(|index| {
+                let expectation = &self.expectations[index];
+                let mirrored = flow.loopback && expectation.key.side == Side::Client;
+                if expectation.key.side != flow.side && !mirrored {
+                    return None;
+                }
+                if expectation.same_host && !flow.loopback {
+                    return None;
+                }
+                let peer = self.peer(expectation, flow.peer)?;
+                Some(Match { expectation: index, peer, mirrored })
+            })
+            .collect()
+    }
+
+    /// Why a flow without a match has no business on its port; `None` where that cannot be said.
+    pub fn stranger(&self, flow: &FlowId, tally: &Tally) -> Option<Stranger> {
+        if passes_through(flow, tally) || flow.loopback {
+            return None;
+        }
+        let found = |cause, fits: &dyn Fn(&Expectation) -> bool| {
+            self.on_port(flow)
+                .find(|&index| fits(&self.expectations[index]))
+                .map(|nearest| Stranger { nearest, cause })
+        };
+        let is_peer = |expectation: &Expectation| {
+            matches!(expectation.peers, Peers::Declared(_))
+                && self.peer(expectation, flow.peer).is_some()
+        };
+        found(Cause::LegacyPort, &|expectation| {
+            expectation.is_legacy() && expectation.key.side == flow.side
+        })
+        .or_else(|| {
+            found(Cause::UnexpectedDirection, &|expectation| {
+                !expectation.is_legacy()
+                    && expectation.key.side != flow.side
+                    && is_peer(expectation)
+            })
+        })
+        .or_else(|| {
+            // The host may talk to anyone on a port that others use too. A stranger at its own
+            // service is another matter.
+            found(Cause::UnexpectedPeer, &|expectation| {
+                !expectation.is_legacy()
+                    && flow.side == Side::Server
+                    && expectation.key.side == Side::Server
+            })
+        })
+    }
+
+    fn on_port(&self, flow: &FlowId) -> impl Iterator<Item = usize> {
+        let indices = self.by_port.get(&(flow.transport, flow.service_port));
+        indices.into_iter().flatten().copied()
+    }
+
+    /// `None` where the address is not a peer, `Some(None)` where anyone is.
+    fn peer(&self, expectation: &Expectation, address: IpAddr) -> Option<Option<usize>> {
+        match &expectation.peers {
+            Peers::Any => Some(None),
+            Peers::Declared(peers) => peers
+                .iter()
+                .position(|peer| match peer {
+                    Peer::Net(net) => net.contains(&address),
+                    Peer::Name(name) => {
+                        self.names.get(name).is_some_and(|addresses| addresses.contains(&address))
+                    }
+                })
+                .map(Some),
+        }
+    }
+}
+
+/// Whether the host only passes the flow on: it is a client that never sent anything of its own.
+fn passes_through(flow: &FlowId, tally: &Tally) -> bool {
+    flow.side == Side::Client && tally.transmitted.packets == tally.forwarded
+}

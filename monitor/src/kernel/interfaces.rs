@@ -1,0 +1,189 @@
+//! The interfaces of the network namespace, and which of them packets are counted at.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use monitor_common::packet::Link;
+use rtnetlink::{
+    Handle, MulticastGroup, new_multicast_connection,
+    packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+};
+use tokio::{sync::watch, time::timeout};
+
+/// How long the list may be out of date where the kernel's messages got lost.
+const REFRESH: Duration = Duration::from_secs(30);
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its index, which a name can change hands of.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// How packets are counted at it.
+    pub place: Place,
+}
+
+/// Where an interface stands on the way of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The host's packets to itself.
+    Loopback,
+    /// Packets enter or leave the host, beginning with this header.
+    Edge(Link),
+    /// It stands on other interfaces of this host, and every packet was or will be seen there.
+    Stacked,
+    /// Its packets begin with a header that is not understood.
+    Unsupported,
+}
+
+/// Keeps a list of the interfaces up to date until the receivers are gone.
+///
+/// # Errors
+///
+/// The first list could not be had. Later failures are mended by asking again.
+pub async fn watch_interfaces() -> Result<watch::Receiver<Vec<Interface>>, rtnetlink::Error> {
+    let (connection, handle, mut messages) = subscribe()?;
+    tokio::spawn(connection);
+    let (sender, receiver) = watch::channel(list(&handle).await?);
+    tokio::spawn(async move {
+        let mut handle = handle;
+        while !sender.is_closed() {
+            // Any message means that something changed. What is already there is one change.
+            match timeout(REFRESH, messages.next()).await {
+                Ok(Some(_)) => while messages.try_recv().is_ok() {},
+                Ok(None) => match subscribe() {
+                    Ok((connection, new_handle, new_messages)) => {
+                        tokio::spawn(connection);
+                        (handle, messages) = (new_handle, new_messages);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "interfaces cannot be watched, trying again");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                },
+                Err(_) => {}
+            }
+            match list(&handle).await {
+                Ok(interfaces) => {
+                    sender.send_if_modified(|known| {
+                        let changed = *known != interfaces;
+                        *known = interfaces;
+                        changed
+                    });
+                }
+                Err(error) => tracing::warn!(%error, "interfaces cannot be listed, trying again"),
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+type Subscription = (
+    rtnetlink::proto::Connection<rtnetlink::packet_route::RouteNetlinkMessage>,
+    Handle,
+    futures_channel::mpsc::UnboundedReceiver<(
+        rtnetlink::packet_core::NetlinkMessage<rtnetlink::packet_route::RouteNetlinkMessage>,
+        rtnetlink::sys::SocketAddr,
+    )>,
+);
+
+/// Asks for the kernel's messages before the first list, so that nothing falls between.
+fn subscribe() -> Result<Subscription, rtnetlink::Error> {
+    new_multicast_connection(&[MulticastGroup::Link])
+        .map_err(|error| rtnetlink::Error::NamespaceError(error.to_string()))
+}
+
+async fn list(handle: &Handle) -> Result<Vec<Interface>, rtnetlink::Error> {
+    let mut interfaces: Vec<Interface> = handle
+        .link()
+        .get()
+        .execute()
+        .try_filter_map(|message| async move { Ok(interface(&message)) })
+        .try_collect()
+        .await?;
+    interfaces.sort_by_key(|interface| interface.index);
+    Ok(interfaces)
+}
+
+fn interface(message: &LinkMessage) -> Option<Interface> {
+    let mut name = None;
+    let mut kind = None;
+    let mut in_other_namespace = false;
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(value) => name = Some(value.clone()),
+            LinkAttribute::LinkNetNsId(_) => in_other_namespace = true,
+            LinkAttribute::LinkInfo(infos) => {
+                kind = infos.iter().find_map(|info| match info {
+                    LinkInfo::Kind(kind) => Some(kind.clone()),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    Some(Interface {
+        index: message.header.index,
+        name: name?,
+        place: place(message.header.link_layer_type, kind.as_ref(), in_other_namespace),
+    })
+}
+
+/// Each packet is counted at the lowest interface of this namespace that it crosses. That of a
+/// device in another namespace is not ours to see.
+fn place(layer: LinkLayerType, kind: Option<&InfoKind>, lower_is_elsewhere: bool) -> Place {
+    match kind {
+        Some(
+            InfoKind::Bridge | InfoKind::Bond | InfoKind::Team | InfoKind::Vrf | InfoKind::Ifb,
+        ) => {
+            return Place::Stacked;
+        }
+        Some(InfoKind::Other(other)) if other == "openvswitch" => return Place::Stacked,
+        Some(
+            InfoKind::Vlan
+            | InfoKind::MacVlan
+            | InfoKind::MacVtap
+            | InfoKind::IpVlan
+            | InfoKind::IpVtap,
+        ) if !lower_is_elsewhere => return Place::Stacked,
+        _ => {}
+    }
+    match layer {
+        LinkLayerType::Loopback => Place::Loopback,
+        LinkLayerType::Ether => Place::Edge(Link::Ethernet),
+        LinkLayerType::None
+        | LinkLayerType::Rawip
+        | LinkLayerType::Ppp
+        | LinkLayerType::Tunnel
+        | LinkLayerType::Tunnel6
+        | LinkLayerType::Sit
+        | LinkLayerType::Ipgre
+        | LinkLayerType::Ip6gre => Place::Edge(Link::Ip),
+        _ => Place::Unsupported,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lowest_interface_counts() {
+        let ethernet = LinkLayerType::Ether;
+        for (kind, elsewhere, expected) in [
+            (None, false, Place::Edge(Link::Ethernet)),
+            (Some(InfoKind::Veth), true, Place::Edge(Link::Ethernet)),
+            (Some(InfoKind::Vxlan), false, Place::Edge(Link::Ethernet)),
+            (Some(InfoKind::Bridge), false, Place::Stacked),
+            (Some(InfoKind::Bond), false, Place::Stacked),
+            (Some(InfoKind::Vlan), false, Place::Stacked),
+            (Some(InfoKind::MacVlan), true, Place::Edge(Link::Ethernet)),
+        ] {
+            assert_eq!(place(ethernet, kind.as_ref(), elsewhere), expected, "{kind:?}");
+        }
+        assert_eq!(place(LinkLayerType::None, Some(&InfoKind::Tun), false), Place::Edge(Link::Ip));
+        assert_eq!(place(LinkLayerType::Loopback, None, false), Place::Loopback);
+        assert_eq!(place(LinkLayerType::Infiniband, None, false), Place::Unsupported);
+    }
+}

@@ -1,0 +1,138 @@
+//! Puts the report together.
+
+use jiff::Timestamp;
+
+use super::{
+    Counts, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Peer, Report, SCHEMA,
+    Unexpected,
+};
+use crate::{
+    discrepancy::{self, Assessment, Judgement},
+    expect::{self, OTHER, Peers},
+    observe::{Counters, Snapshot, side_name, transport_name},
+};
+
+/// The report of a snapshot and of what was said of it.
+pub fn build(
+    host: &str,
+    started: Timestamp,
+    snapshot: &Snapshot,
+    expectations: &[expect::Expectation],
+    assessment: &Assessment,
+) -> Report {
+    Report {
+        schema: SCHEMA,
+        host: host.to_owned(),
+        started,
+        taken: snapshot.taken,
+        coverage: snapshot
+            .coverage
+            .iter()
+            .map(|hook| Hook {
+                hook: hook.hook.to_owned(),
+                interface: hook.interface.clone(),
+                attached: hook.fault.is_none(),
+                reason: hook.fault.clone(),
+                since: hook.since,
+            })
+            .collect(),
+        expectations: expectations
+            .iter()
+            .zip(&assessment.judgements)
+            .filter_map(|(expectation, judgement)| {
+                Some(expectation_report(expectation, judgement.as_ref()?))
+            })
+            .collect(),
+        unexpected: assessment.unexpected.iter().map(unexpected).collect(),
+        unexpected_total: assessment.unexpected_total,
+        loss: snapshot
+            .lost
+            .iter()
+            .map(|(loss, packets)| (loss.name().to_owned(), *packets))
+            .collect(),
+        flow_map: FlowMap { entries: snapshot.flows.len(), capacity: snapshot.capacity },
+    }
+}
+
+fn expectation_report(expectation: &expect::Expectation, judgement: &Judgement) -> Expectation {
+    let key = &expectation.key;
+    Expectation {
+        system: key.system.clone(),
+        product: key.product.clone(),
+        flow: key.flow.clone(),
+        side: side_name(key.side).to_owned(),
+        peer_group: key.peer_group.clone(),
+        transports: expectation
+            .transports
+            .iter()
+            .map(|transport| transport_name(*transport).to_owned())
+            .collect(),
+        ports: expectation.ports.iter().map(ToString::to_string).collect(),
+        requirement: expectation.requirement.to_string(),
+        purpose: expectation.purpose.clone(),
+        verdict: judgement.verdict,
+        cause: judgement.cause,
+        since: judgement.since,
+        last_seen: judgement.last_seen,
+        last_success: judgement.last_success,
+        evidence: evidence(expectation, judgement),
+    }
+}
+
+fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidence {
+    let label = |index: &Option<usize>| match (&expectation.peers, index) {
+        (Peers::Declared(peers), Some(index)) => peers[*index].to_string(),
+        _ => OTHER.to_owned(),
+    };
+    Evidence {
+        peers: judgement
+            .counts
+            .iter()
+            .map(|(index, counted)| Peer {
+                peer: label(index),
+                received: counts(&counted.received),
+                transmitted: counts(&counted.transmitted),
+                last_seen: counted.last_seen,
+            })
+            .collect(),
+        peers_seen: judgement.peers_seen,
+        failing: judgement
+            .failing
+            .iter()
+            .take(MOST_FAILING)
+            .map(|(flow, failure, interface)| Failing {
+                address: flow.peer.to_string(),
+                port: flow.service_port,
+                since: failure.since,
+                last: failure.last,
+                attempts: failure.attempts,
+                interface: interface.clone(),
+            })
+            .collect(),
+        failing_total: judgement.failing.len(),
+        reason: judgement.reason.clone(),
+    }
+}
+
+fn unexpected(stranger: &discrepancy::Unexpected) -> Unexpected {
+    let discrepancy::Unexpected { flow, nearest, cause, since, tally } = stranger;
+    Unexpected {
+        system: nearest.system.clone(),
+        product: nearest.product.clone(),
+        flow: nearest.flow.clone(),
+        side: side_name(flow.side).to_owned(),
+        peer: flow.peer.to_string(),
+        port: flow.service_port,
+        transport: transport_name(flow.transport).to_owned(),
+        cause: *cause,
+        since: *since,
+        last_seen: tally.last_seen(),
+        received: counts(&tally.received),
+        transmitted: counts(&tally.transmitted),
+    }
+}
+
+fn counts(counters: &Counters) -> Counts {
+    let Counters { packets, bytes, syn, syn_ack, fin, rst } = *counters;
+    Counts { packets, bytes, syn, syn_ack, fin, rst }
+}

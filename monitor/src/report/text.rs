@@ -1,0 +1,187 @@
+//! The report as text for a terminal.
+
+use std::fmt::Write as _;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
+
+use super::{Expectation, Report, Unexpected};
+use crate::discrepancy::{Cause, Verdict};
+
+/// The report, discrepancies first, at most `width` columns wide.
+pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
+    let mut out = String::new();
+    summary(&mut out, report);
+    let mut failing: Vec<&Expectation> = report.discrepancies().collect();
+    failing.sort_by_key(|expectation| (std::cmp::Reverse(expectation.verdict), expectation.since));
+    for expectation in failing {
+        discrepancy(&mut out, expectation, report.taken, zone);
+    }
+    for stranger in &report.unexpected {
+        unexpected(&mut out, stranger, report.taken, zone);
+    }
+    let hidden = report.unexpected_total - report.unexpected.len();
+    if hidden > 0 {
+        _ = writeln!(out, "… and {hidden} more unexpected flows\n");
+    }
+    _ = writeln!(out, "{}", table(report, width));
+    blind_spots(&mut out, report);
+    out
+}
+
+fn summary(out: &mut String, report: &Report) {
+    let count = |verdict| {
+        let all = report.expectations.iter();
+        all.filter(|expectation| expectation.verdict == verdict).count()
+    };
+    let verdicts: Vec<String> = Verdict::ALL
+        .into_iter()
+        .rev()
+        .filter(|&verdict| count(verdict) > 0)
+        .map(|verdict| format!("{} {verdict}", count(verdict)))
+        .collect();
+    let watched = age(report.taken.duration_since(report.started));
+    _ = writeln!(
+        out,
+        "{}: {} expected flows: {}; {} unexpected; watched for {watched}\n",
+        report.host,
+        report.expectations.len(),
+        verdicts.join(", "),
+        report.unexpected_total,
+    );
+}
+
+fn discrepancy(out: &mut String, expectation: &Expectation, now: Timestamp, zone: &TimeZone) {
+    let Expectation { system, flow, peer_group, verdict, purpose, evidence, .. } = expectation;
+    let cause = expectation.cause.unwrap_or(Cause::Undetermined);
+    let direction = match expectation.side.as_str() {
+        "server" => format!("from {peer_group} to this host"),
+        _ => format!("from this host to {peer_group}"),
+    };
+    let ports = format!("{}/{}", expectation.ports.join(","), expectation.transports.join(","));
+    _ = writeln!(
+        out,
+        "{}  {system}: {flow}, {direction}, port {ports}",
+        verdict.name().to_uppercase(),
+    );
+    _ = writeln!(out, "  what      {purpose}");
+    _ = writeln!(out, "  since     {}", moment(expectation.since, now, zone));
+    for failing in &evidence.failing {
+        let interface = failing.interface.as_deref().map(|name| format!(" on {name}"));
+        let answer = match (verdict, expectation.side.as_str()) {
+            (Verdict::Refused, "server") => "this host answers with RST",
+            (Verdict::Refused, _) => "it answers with RST",
+            (_, "server") => "this host does not answer",
+            _ => "no answer",
+        };
+        _ = writeln!(
+            out,
+            "  evidence  {} port {}: {} SYN seen{}, {answer}; last {}",
+            failing.address,
+            failing.port,
+            failing.attempts,
+            interface.unwrap_or_default(),
+            moment(failing.last, now, zone),
+        );
+    }
+    let hidden = evidence.failing_total - evidence.failing.len();
+    if hidden > 0 {
+        _ = writeln!(out, "            … and {hidden} more peers");
+    }
+    _ = writeln!(
+        out,
+        "  worked    {}",
+        expectation.last_success.map_or("not seen yet".to_owned(), |at| moment(at, now, zone)),
+    );
+    _ = writeln!(out, "  cause     {cause}");
+    _ = writeln!(out, "  try       {}\n", cause.advice());
+}
+
+fn unexpected(out: &mut String, stranger: &Unexpected, now: Timestamp, zone: &TimeZone) {
+    let Unexpected { system, flow, peer, port, transport, cause, .. } = stranger;
+    let direction = match stranger.side.as_str() {
+        "server" => format!("from {peer} to this host"),
+        _ => format!("from this host to {peer}"),
+    };
+    _ = writeln!(out, "UNEXPECTED  {system}: {direction}, port {port}/{transport}, near {flow}");
+    _ = writeln!(out, "  since     {}", moment(stranger.since, now, zone));
+    _ = writeln!(
+        out,
+        "  evidence  {} packets received, {} transmitted",
+        stranger.received.packets, stranger.transmitted.packets,
+    );
+    _ = writeln!(out, "  cause     {cause}");
+    _ = writeln!(out, "  try       {}\n", cause.advice());
+}
+
+fn table(report: &Report, width: u16) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width)
+        .set_header(["SYSTEM", "FLOW", "PORT", "THIS HOST IS", "PEERS", "VERDICT", "LAST SEEN"]);
+    for expectation in &report.expectations {
+        let seen = expectation.last_seen.map_or("never".to_owned(), |at| {
+            format!("{} ago", age(report.taken.duration_since(at)))
+        });
+        table.add_row([
+            expectation.system.clone(),
+            expectation.flow.clone(),
+            format!("{}/{}", expectation.ports.join(","), expectation.transports.join(",")),
+            expectation.side.clone(),
+            expectation.peer_group.clone(),
+            expectation.verdict.to_string(),
+            seen,
+        ]);
+    }
+    table
+}
+
+/// What was not seen, so that nobody takes it for fine.
+fn blind_spots(out: &mut String, report: &Report) {
+    let mut reasons: Vec<String> = report
+        .expectations
+        .iter()
+        .filter_map(|expectation| {
+            let reason = expectation.evidence.reason.as_ref()?;
+            Some(format!("{} {}: {reason}", expectation.system, expectation.flow))
+        })
+        .collect();
+    reasons.extend(report.coverage.iter().filter(|hook| !hook.attached).map(|hook| {
+        format!(
+            "{} {}: {}",
+            hook.hook,
+            hook.interface.as_deref().unwrap_or("-"),
+            hook.reason.as_deref().unwrap_or("not attached"),
+        )
+    }));
+    reasons.extend(
+        report
+            .loss
+            .iter()
+            .filter(|(_, packets)| **packets > 0)
+            .map(|(what, packets)| format!("{packets} packets not counted: {what}")),
+    );
+    for reason in reasons {
+        _ = writeln!(out, "not known: {reason}");
+    }
+}
+
+/// A moment and how long ago it was.
+fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let local: Zoned = at.to_zoned(zone.clone());
+    format!("{} ({} ago)", local.strftime("%Y-%m-%d %H:%M:%S %Z"), age(now.duration_since(at)))
+}
+
+/// A duration in its two largest units: `26h 5m`, `3s`.
+fn age(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}

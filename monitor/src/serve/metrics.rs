@@ -1,0 +1,275 @@
+//! Every metric, in one place.
+//!
+//! The table below is what `/metrics` exposes; a test compares it with the real output. All series
+//! come from the latest report, so that one scrape is one moment.
+
+use std::collections::HashMap;
+
+use prometheus::{
+    Encoder as _, Registry, TextEncoder,
+    core::{Collector, Desc},
+    process_collector::ProcessCollector,
+    proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
+};
+
+use super::http::Reload;
+use crate::{
+    discrepancy::Verdict,
+    report::{Counts, Expectation, Peer, Report},
+};
+
+/// What `/metrics` is.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Name, type and help of every metric.
+pub const METRICS: [(&str, MetricType, &str); 19] = [
+    ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
+    (
+        "backupflow_catalog_info",
+        MetricType::GAUGE,
+        "Always 1 for each product in use, with the documents its flows come from.",
+    ),
+    (
+        "backupflow_config_last_reload_successful",
+        MetricType::GAUGE,
+        "Whether the config was taken over when it was last read.",
+    ),
+    (
+        "backupflow_config_last_reload_success_timestamp_seconds",
+        MetricType::GAUGE,
+        "When a config was last taken over.",
+    ),
+    (
+        "backupflow_discrepancy",
+        MetricType::GAUGE,
+        "Always 1 for an expectation that fails, with the cause.",
+    ),
+    (
+        "backupflow_discrepancy_since_timestamp_seconds",
+        MetricType::GAUGE,
+        "Since when an expectation fails.",
+    ),
+    (
+        "backupflow_expectation_verdict",
+        MetricType::GAUGE,
+        "1 for the verdict of an expectation, 0 for the others.",
+    ),
+    (
+        "backupflow_flow_last_seen_timestamp_seconds",
+        MetricType::GAUGE,
+        "When a packet of the flow was last seen, 0 for never.",
+    ),
+    (
+        "backupflow_flow_receive_bytes_total",
+        MetricType::COUNTER,
+        "Bytes from the peers to this host.",
+    ),
+    (
+        "backupflow_flow_receive_packets_total",
+        MetricType::COUNTER,
+        "Packets from the peers to this host.",
+    ),
+    (
+        "backupflow_flow_transmit_bytes_total",
+        MetricType::COUNTER,
+        "Bytes from this host to the peers.",
+    ),
+    (
+        "backupflow_flow_transmit_packets_total",
+        MetricType::COUNTER,
+        "Packets from this host to the peers.",
+    ),
+    ("backupflow_hook_attached", MetricType::GAUGE, "Whether a hook watches."),
+    (
+        "backupflow_last_drain_timestamp_seconds",
+        MetricType::GAUGE,
+        "When the counts were last read from the kernel.",
+    ),
+    (
+        "backupflow_lost_total",
+        MetricType::COUNTER,
+        "Packets that were seen and not counted, by what was wrong.",
+    ),
+    ("backupflow_map_capacity", MetricType::GAUGE, "Entries that a map has room for."),
+    ("backupflow_map_entries", MetricType::GAUGE, "Entries in a map."),
+    ("backupflow_start_timestamp_seconds", MetricType::GAUGE, "Since when the daemon watches."),
+    (
+        "backupflow_unexpected_flows",
+        MetricType::GAUGE,
+        "Flows on a port of the system that no expectation covers, by cause.",
+    ),
+];
+
+/// The text of `/metrics`. Without a report there are no series of flows yet.
+pub fn render(report: Option<&Report>, reload: Reload) -> Result<String, prometheus::Error> {
+    let registry = Registry::new();
+    registry.register(Box::new(ProcessCollector::for_self()))?;
+    registry.register(Box::new(Families::of(report, reload)))?;
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut text)?;
+    String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+}
+
+/// Metric families that are made already.
+struct Families(HashMap<&'static str, MetricFamily>);
+
+impl Collector for Families {
+    fn desc(&self) -> Vec<&Desc> {
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.0.values().cloned().collect()
+    }
+}
+
+impl Families {
+    fn of(report: Option<&Report>, reload: Reload) -> Self {
+        let families = METRICS.into_iter().map(|(name, kind, help)| {
+            let mut family = MetricFamily::default();
+            family.set_name(name.to_owned());
+            family.set_help(help.to_owned());
+            family.set_field_type(kind);
+            (name, family)
+        });
+        let mut families = Self(families.collect());
+        families.add("backupflow_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        let successful = f64::from(u8::from(reload.successful));
+        families.add("backupflow_config_last_reload_successful", &[], successful);
+        families.add(
+            "backupflow_config_last_reload_success_timestamp_seconds",
+            &[],
+            seconds(Some(reload.last_success)),
+        );
+        if let Some(report) = report {
+            families.add_report(report);
+        }
+        families.0.retain(|_, family| !family.get_metric().is_empty());
+        families
+    }
+
+    fn add_report(&mut self, report: &Report) {
+        self.add("backupflow_start_timestamp_seconds", &[], seconds(Some(report.started)));
+        self.add("backupflow_last_drain_timestamp_seconds", &[], seconds(Some(report.taken)));
+        for expectation in &report.expectations {
+            self.add_expectation(expectation);
+        }
+        let mut unexpected: HashMap<_, u32> = HashMap::new();
+        for stranger in &report.unexpected {
+            let key = (
+                &stranger.system,
+                &stranger.product,
+                &stranger.flow,
+                &stranger.side,
+                stranger.cause,
+            );
+            *unexpected.entry(key).or_default() += 1;
+        }
+        let mut unexpected: Vec<_> = unexpected.into_iter().collect();
+        unexpected.sort();
+        for ((system, product, flow, side, cause), flows) in unexpected {
+            let labels = [
+                ("system", system.as_str()),
+                ("product", product),
+                ("flow", flow),
+                ("side", side),
+                ("cause", cause.name()),
+            ];
+            self.add("backupflow_unexpected_flows", &labels, f64::from(flows));
+        }
+        for hook in &report.coverage {
+            let labels = [
+                ("hook", hook.hook.as_str()),
+                ("interface", hook.interface.as_deref().unwrap_or("")),
+            ];
+            self.add("backupflow_hook_attached", &labels, f64::from(u8::from(hook.attached)));
+        }
+        for (what, packets) in &report.loss {
+            self.add("backupflow_lost_total", &[("what", what)], exact(*packets));
+        }
+        let map = [("map", "flows")];
+        self.add("backupflow_map_entries", &map, exact(report.flow_map.entries as u64));
+        self.add("backupflow_map_capacity", &map, f64::from(report.flow_map.capacity));
+        self.add_catalog(report);
+    }
+
+    fn add_catalog(&mut self, report: &Report) {
+        let mut products: Vec<&str> =
+            report.expectations.iter().map(|expectation| expectation.product.as_str()).collect();
+        products.sort_unstable();
+        products.dedup();
+        for product in products.into_iter().filter_map(|id| catalog::bundled().product(id)) {
+            for document in &product.documents {
+                let labels = [("product", product.id.as_str()), ("document", document.id.as_str())];
+                self.add("backupflow_catalog_info", &labels, 1.0);
+            }
+        }
+    }
+
+    fn add_expectation(&mut self, expectation: &Expectation) {
+        let base = [
+            ("system", expectation.system.as_str()),
+            ("product", expectation.product.as_str()),
+            ("flow", expectation.flow.as_str()),
+            ("side", expectation.side.as_str()),
+            ("peer_group", expectation.peer_group.as_str()),
+        ];
+        let with = |label| [&base[..], &[label]].concat();
+        for verdict in Verdict::ALL {
+            let is = f64::from(u8::from(verdict == expectation.verdict));
+            self.add("backupflow_expectation_verdict", &with(("verdict", verdict.name())), is);
+        }
+        if let Some(cause) = expectation.cause {
+            let labels = with(("cause", cause.name()));
+            self.add("backupflow_discrepancy", &labels, 1.0);
+            let since = seconds(Some(expectation.since));
+            self.add("backupflow_discrepancy_since_timestamp_seconds", &labels, since);
+        }
+        for Peer { peer, received, transmitted, last_seen } in &expectation.evidence.peers {
+            let labels = with(("peer", peer));
+            self.add("backupflow_flow_last_seen_timestamp_seconds", &labels, seconds(*last_seen));
+            let wire = [&labels[..], &[("layer", "wire")]].concat();
+            let Counts { packets, bytes, .. } = received;
+            self.add("backupflow_flow_receive_packets_total", &wire, exact(*packets));
+            self.add("backupflow_flow_receive_bytes_total", &wire, exact(*bytes));
+            let Counts { packets, bytes, .. } = transmitted;
+            self.add("backupflow_flow_transmit_packets_total", &wire, exact(*packets));
+            self.add("backupflow_flow_transmit_bytes_total", &wire, exact(*bytes));
+        }
+    }
+
+    fn add(&mut self, name: &'static str, labels: &[(&str, &str)], value: f64) {
+        let Some(family) = self.0.get_mut(name) else {
+            return;
+        };
+        let mut metric = Metric::default();
+        let pairs = labels.iter().map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*value).to_owned());
+            pair
+        });
+        metric.set_label(pairs.collect());
+        if family.get_field_type() == MetricType::COUNTER {
+            let mut counter = Counter::default();
+            counter.set_value(value);
+            metric.set_counter(counter);
+        } else {
+            let mut gauge = Gauge::default();
+            gauge.set_value(value);
+            metric.set_gauge(gauge);
+        }
+        family.mut_metric().push(metric);
+    }
+}
+
+/// A time as Prometheus has it; 0 for never.
+fn seconds(at: Option<jiff::Timestamp>) -> f64 {
+    at.map_or(0.0, |at| at.as_duration().as_secs_f64())
+}
+
+/// A count as Prometheus has it: exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "Prometheus has no other numbers")]
+fn exact(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,5 @@
+//! Where snapshots come from.
+
+mod kernel;
+
+pub use kernel::KernelSource;
