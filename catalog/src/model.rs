@@ -304,7 +304,7 @@ impl Serialize for Ports {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Range { first, last } if first == last => serializer.serialize_u16(*first),
-            _ => serializer.collect_str(self),
+            Self::Range { .. } | Self::Dynamic => serializer.collect_str(self),
         }
     }
 }

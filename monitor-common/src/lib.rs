@@ -6,6 +6,10 @@
 //! and the daemon decodes it with a checked `match`.
 
 #![no_std]
+#![expect(
+    clippy::inline_always,
+    reason = "a kernel program has no calls to spare and little stack"
+)]
 
 #[cfg(test)]
 extern crate std;
@@ -18,7 +22,6 @@ pub mod ports;
 
 pub use flow::{ClockReading, Counters, FlowCounts, FlowKey, Side, Transport};
 pub use loss::Loss;
-pub use ports::PortSet;
 
 /// Version of every layout in this crate. A change of any layout bumps it, and maps of another
 /// version are never read.

@@ -4,7 +4,7 @@
 pub const FLOWS: &str = "FLOWS";
 /// Per-CPU array of counters, by [`Loss`](crate::Loss).
 pub const LOST: &str = "LOST";
-/// The section, and so the map, that holds the documented ports ([`PortSet`](crate::PortSet)).
+/// The section, and so the map, that holds the documented ports ([`PortBits`](crate::ports::PortBits)).
 pub const DOCUMENTED_PORTS: &str = ".data.ports";
 /// Array of one [`ClockReading`](crate::ClockReading).
 pub const CLOCK: &str = "CLOCK";

@@ -73,7 +73,7 @@ impl Bytes for [u8] {
 pub enum Link {
     /// An Ethernet header.
     Ethernet,
-    /// The IP header (tun, WireGuard, IP tunnels).
+    /// The IP header (tun, `WireGuard`, IP tunnels).
     Ip,
 }
 

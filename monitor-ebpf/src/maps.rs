@@ -9,7 +9,10 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, PerCpuArray, PerCpuHashMap},
 };
-use monitor_common::{ClockReading, FlowCounts, FlowKey, Loss, PortSet, Transport};
+use monitor_common::{
+    ClockReading, FlowCounts, FlowKey, Loss, Transport,
+    ports::{PORT_WORDS, PortBits, port_bit},
+};
 
 /// How many flows fit unless the daemon says otherwise at load.
 const DEFAULT_FLOWS: u32 = 16 * 1024;
@@ -29,7 +32,7 @@ static CLOCK: Array<ClockReading> = Array::with_max_entries(1, 0);
 
 /// The documented ports, written by the daemon while the programs run.
 #[repr(transparent)]
-struct SharedPorts(UnsafeCell<PortSet>);
+struct SharedPorts(UnsafeCell<PortBits>);
 
 // SAFETY: the programs only read it, one aligned word at a time, and the daemon writes it through
 // the map, where a word is old or new and nothing between.
@@ -37,7 +40,7 @@ unsafe impl Sync for SharedPorts {}
 
 #[unsafe(link_section = ".data.ports")]
 #[unsafe(no_mangle)]
-static DOCUMENTED: SharedPorts = SharedPorts(UnsafeCell::new(PortSet::EMPTY));
+static DOCUMENTED: SharedPorts = SharedPorts(UnsafeCell::new([0; PORT_WORDS]));
 
 /// This CPU's counts of a flow.
 #[inline(always)]
@@ -59,9 +62,9 @@ pub(crate) fn create_flow(key: &FlowKey) -> bool {
 /// Whether a port is documented.
 #[inline(always)]
 pub(crate) fn documented(transport: Transport, port: u16) -> bool {
-    let (index, mask) = PortSet::position(transport, port);
-    let word = PortSet::word_ptr(DOCUMENTED.0.get(), index);
-    // SAFETY: `position` gives an index inside the set for every transport and port, and the
+    let (index, mask) = port_bit(transport, port);
+    let word = DOCUMENTED.0.get().cast::<u64>().wrapping_add(index);
+    // SAFETY: `port_bit` gives an index inside the set for every transport and port, and the
     // static lives as long as the program.
     unsafe { word.read_volatile() & mask != 0 }
 }

@@ -3,7 +3,11 @@
 //! All programs run interleaved in one process, round by round, so that what else the machine does
 //! hits them alike; the medians of the rounds are compared, net of the empty program.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark takes the time and prints its table"
+)]
 
 use std::{error::Error, process::ExitCode, time::Instant};
 
@@ -11,8 +15,11 @@ use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     programs::{SchedClassifier, TestRun as _, TestRunOptions},
 };
-use monitor::kernel::Object;
-use monitor_common::{PortSet, Transport, names};
+use monitor::{
+    kernel::Object,
+    observe::{PortSet, Transport},
+};
+use monitor_common::names;
 
 static BASELINE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/baseline"));
 
@@ -29,7 +36,7 @@ struct Frame {
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let mut ports = PortSet::EMPTY;
+    let mut ports = PortSet::default();
     ports.insert(Transport::Tcp, SERVICE);
     ports.insert(Transport::Udp, UDP_SERVICE);
     let mut hooks = Object::load(1024, false)?;
@@ -103,7 +110,7 @@ fn run(program: &SchedClassifier, frame: &[u8], repeat: u32) -> Result<f64, Box<
 }
 
 fn counted(hooks: &mut Object) -> Result<u64, Box<dyn Error>> {
-    Ok(hooks.flows.read()?.values().map(|counts| counts.received.packets).sum())
+    Ok(hooks.flows.read()?.iter().map(|(_, counts)| counts.received.packets).sum())
 }
 
 fn median(mut samples: Vec<f64>) -> f64 {

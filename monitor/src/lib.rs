@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod discrepancy;
 pub mod expect;
 pub mod kernel;

@@ -56,6 +56,7 @@ impl Drop for Resolver {
     }
 }
 
+#[expect(clippy::infinite_loop, reason = "the task ends when it is aborted")]
 async fn follow(wanted: BTreeSet<String>, names: Arc<Mutex<Names>>) {
     loop {
         for name in &wanted {

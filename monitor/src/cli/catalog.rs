@@ -42,14 +42,15 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
 fn list(product: Option<&str>, format: Format) -> anyhow::Result<ExitCode> {
     let products: Vec<&Product> = match product {
         None => catalog::bundled().products.iter().collect(),
-        Some(id) => match catalog::bundled().product(id) {
-            Some(product) => vec![product],
-            None => {
+        Some(id) => {
+            if let Some(product) = catalog::bundled().product(id) {
+                vec![product]
+            } else {
                 let known: Vec<&str> =
                     catalog::bundled().products.iter().map(|product| product.id.as_str()).collect();
                 bail!("no product {id}: there is {}", known.join(", "));
             }
-        },
+        }
     };
     if format == Format::Json {
         output::json(&json!({"schema": 1, "products": products}))?;

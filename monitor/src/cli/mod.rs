@@ -11,7 +11,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{config::DEFAULT_PATH, kernel::Mode};
+use crate::{config::DEFAULT_PATH, daemon::Options, kernel::Mode};
 
 /// Watches backup traffic and says which documented flow is missing, blocked or refused, and why.
 ///
@@ -92,7 +92,8 @@ impl Arguments {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self.command {
             Command::Run { config, attach, kernel_log } => {
-                run::run(&config.config, attach.unwrap_or_else(Mode::of_this_kernel), kernel_log)
+                let attach = attach.unwrap_or_else(Mode::of_this_kernel);
+                run::run(Options { config: config.config, attach, kernel_log })
             }
             Command::Check { config, output } => check::run(&config.config, output.format),
             Command::Status { config, output } => status::run(&config.config, output.format),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catalog::Product;
+use catalog::{Ports, Product};
 
 use super::choice::{role_ids, unknown};
 use super::log::{At, Log};
@@ -51,7 +51,7 @@ pub(super) fn mean_ports(
     let mut ports = BTreeMap::new();
     for (id, number) in &system.ports {
         if let Some(product) = product {
-            check_changeable(id, product, log);
+            check_single_port(id, product, log);
         }
         match u16::try_from(number.value) {
             Ok(port) if port > 0 => {
@@ -66,19 +66,18 @@ pub(super) fn mean_ports(
     (ports.len() == system.ports.len()).then_some(ports)
 }
 
-/// A port may differ only where the document says so; anything else would watch a port that nobody uses.
-fn check_changeable(id: &At<String>, product: &Product, log: &mut Log<'_>) {
-    let changeable = product.flows.iter().filter(|flow| flow.changeable.is_some());
-    let changeable = changeable.map(|flow| flow.id.as_str());
+/// One number takes the place of one documented port. Whether the document tells of a setting for it
+/// does not matter: who changes a port knows how.
+fn check_single_port(id: &At<String>, product: &Product, log: &mut Log<'_>) {
+    let is_single =
+        |ports: &[Ports]| matches!(ports, [Ports::Range { first, last }] if first == last);
     match product.flow(&id.value) {
         None => {
-            unknown(id, "flow", product, product.flows.iter().map(|flow| flow.id.as_str()), log)
+            unknown(id, "flow", product, product.flows.iter().map(|flow| flow.id.as_str()), log);
         }
-        Some(flow) if flow.changeable.is_none() => {
-            let message = format!("the port of flow `{}` is not documented as changeable", flow.id);
-            let what = format!("changeable flows of {}", product.id);
-            let help = words::allowed(&what, &changeable.collect::<Vec<_>>());
-            log.fault(&id.place, message, help);
+        Some(flow) if !is_single(&flow.ports) => {
+            let message = format!("flow `{}` does not have just one port", flow.id);
+            log.fault(&id.place, message, None);
         }
         Some(_) => {}
     }

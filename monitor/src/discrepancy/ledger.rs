@@ -12,10 +12,10 @@ use crate::{
 
 /// How long a success counts where the config says nothing, and how long a failure stays after the
 /// last attempt: a nightly job and two hours.
-pub const DEFAULT_WINDOW: SignedDuration = SignedDuration::from_hours(26);
+const DEFAULT_WINDOW: SignedDuration = SignedDuration::from_hours(26);
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
-pub const MOST_UNEXPECTED: usize = 100;
+const MOST_UNEXPECTED: usize = 100;
 
 /// What is said of one expectation.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ pub struct Ledger {
 pub struct Assessment {
     /// One for each expectation, in their order; `None` for the legacy ones, which are not expected.
     pub judgements: Vec<Option<Judgement>>,
-    /// Flows that no expectation covers, newest first, at most [`MOST_UNEXPECTED`].
+    /// Flows that no expectation covers, newest first, at most a hundred.
     pub unexpected: Vec<Unexpected>,
     /// How many there are in all.
     pub unexpected_total: usize,

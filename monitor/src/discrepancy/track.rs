@@ -6,7 +6,7 @@ use crate::observe::{Counters, FlowId, Side, Tally, Transport};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
 /// second after three: an answer that is later than both is none.
-pub const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(3);
+const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(3);
 
 /// How a failed attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use catalog::{Flow, Ports};
-use monitor_common::PortSet;
 
 use super::{Expectation, Key, Peers};
 use crate::{
     config::{Config, System},
-    observe::{Side, Transport},
+    observe::{PortSet, Side, Transport},
 };
 
 /// Every expectation of a config, sorted by key; legacy flows too, which are not expected but
@@ -94,7 +93,7 @@ fn ports(system: &System, flow: &Flow) -> Vec<Ports> {
 
 /// The ports to count: those of every flow in which the systems' roles take part, legacy ones too.
 pub fn documented_ports(config: &Config) -> PortSet {
-    let mut set = PortSet::EMPTY;
+    let mut set = PortSet::default();
     for system in &config.systems {
         let ours = flows(system).filter(|flow| {
             let mut roles = flow.from.iter().chain(&flow.to);

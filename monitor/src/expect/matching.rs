@@ -130,6 +130,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// `None` where the address is not a peer, `Some(None)` where anyone is.
+    #[expect(clippy::option_option, reason = "not a peer, any peer, or the one that is listed")]
     fn peer(&self, expectation: &Expectation, address: IpAddr) -> Option<Option<usize>> {
         match &expectation.peers {
             Peers::Any => Some(None),

@@ -1,6 +1,6 @@
 //! Reads the flow map in batches, makes room in it, and places connections that were open before.
 
-use std::{collections::HashMap, os::fd::AsFd as _};
+use std::os::fd::AsFd as _;
 
 use aya::{
     maps::{IterableMap as _, Map, MapData, MapError, PerCpuHashMap, PerCpuValues},
@@ -57,8 +57,8 @@ impl FlowMap {
     }
 
     /// Every flow, summed over the CPUs. The counts only grow.
-    pub fn read(&mut self) -> Result<HashMap<FlowKey, FlowCounts>, Error> {
-        let mut flows = HashMap::new();
+    pub fn read(&mut self) -> Result<Vec<(FlowKey, FlowCounts)>, Error> {
+        let mut flows = Vec::new();
         let mut from = None;
         loop {
             let map = self.map.map().fd().as_fd();
@@ -73,7 +73,7 @@ impl FlowMap {
             };
             let values = self.batch.values.chunks_exact(self.cpus);
             for (key, values) in self.batch.keys.iter().zip(values).take(filled.entries) {
-                flows.insert(*key, sum(values));
+                flows.push((*key, sum(values)));
             }
             from = filled.next;
             if from.is_none() {

@@ -1,5 +1,7 @@
 //! The interfaces of the network namespace, and which of them packets are counted at.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "the kernel has many kinds of devices")]
+
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};

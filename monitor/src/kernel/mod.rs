@@ -5,6 +5,7 @@ mod batch;
 mod clock;
 mod flows;
 mod interfaces;
+mod log;
 mod object;
 mod qdisc;
 mod sockets;
@@ -16,6 +17,7 @@ pub use attach::{Attachments, Mode};
 pub use clock::Ages;
 pub use flows::FlowMap;
 pub use interfaces::{Interface, Place, watch_interfaces};
+pub use log::KernelLog;
 pub use object::Object;
 pub use sockets::open_flows;
 
@@ -44,6 +46,9 @@ pub enum Error {
         #[source]
         source: aya::programs::ProgramError,
     },
+    /// The programs' log could not be opened.
+    #[error("opening the kernel programs' log")]
+    Log(#[source] aya_log::Error),
     /// The object lacks a program or map.
     #[error("the kernel object has no {0}")]
     Missing(&'static str),

@@ -7,7 +7,9 @@ use aya::{
     maps::{Array, Map, MapData, PerCpuArray},
     programs::SchedClassifier,
 };
-use monitor_common::{Loss, PortSet, names};
+use monitor_common::{Loss, names, ports::PortBits};
+
+use crate::observe::PortSet;
 
 use super::{
     Error,
@@ -34,7 +36,7 @@ pub struct Object {
     /// All flows.
     pub flows: FlowMap,
     lost: PerCpuArray<MapData, u64>,
-    ports: Array<MapData, [u64; PortSet::WORDS]>,
+    ports: Array<MapData, PortBits>,
     clock: Clock,
 }
 
@@ -87,7 +89,7 @@ impl Object {
     /// Replaces the set of ports that are counted, while the programs run.
     pub fn set_ports(&mut self, ports: &PortSet) -> Result<(), Error> {
         self.ports
-            .set(0, ports.words(), 0)
+            .set(0, ports.bits(), 0)
             .map_err(|source| Error::Map { name: names::DOCUMENTED_PORTS, source })
     }
 

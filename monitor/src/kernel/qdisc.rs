@@ -9,7 +9,7 @@ use rtnetlink::{
 };
 
 /// Removes the `clsact` of each interface, unless somebody else has put a filter into it.
-pub async fn remove_unused(interfaces: &BTreeSet<u32>) {
+pub(super) async fn remove_unused(interfaces: &BTreeSet<u32>) {
     let Ok((connection, handle, _)) = new_connection() else {
         return;
     };

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use monitor_common::{FlowKey, PortSet, Side, Transport};
+use monitor_common::{FlowKey, Side, Transport};
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
@@ -18,6 +18,7 @@ use netlink_packet_sock_diag::{
 use netlink_sys::{Socket, protocols::NETLINK_SOCK_DIAG};
 
 use super::Error;
+use crate::observe::PortSet;
 
 /// One TCP socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,7 +119,10 @@ fn ask(request: InetRequest, connections: &mut Vec<Connection>) -> io::Result<()
                 }
                 NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => {}
+                NetlinkPayload::InnerMessage(_)
+                | NetlinkPayload::Noop
+                | NetlinkPayload::Overrun(_)
+                | _ => {}
             }
             let length = usize::try_from(message.header.length).map_err(io::Error::other)?;
             rest = rest.get(length.max(1).next_multiple_of(4)..).unwrap_or_default();
@@ -140,7 +144,7 @@ mod tests {
     }
 
     fn placed(connections: &[Connection]) -> Vec<(Option<Side>, u16, bool)> {
-        let mut documented = PortSet::EMPTY;
+        let mut documented = PortSet::default();
         documented.insert(Transport::Tcp, 50051);
         let flows =
             place(&connections.iter().copied().collect(), &HashSet::from([50051, 22]), &documented);

@@ -3,10 +3,13 @@
 //! Pure: it names no kernel interface and reads no clock, so that a capture can stand in for the
 //! kernel.
 
+mod ports;
+
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use jiff::Timestamp;
 pub use monitor_common::{Counters, Loss, Side, Transport};
+pub use ports::PortSet;
 
 /// What identifies an observed flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,17 +1,17 @@
 //! Snapshots of what the kernel programs counted.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     net::{IpAddr, Ipv6Addr},
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{FlowCounts, FlowKey, Loss, PortSet};
+use monitor_common::{FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
 use crate::{
     kernel::{self, Ages, Attachments, Interface, Mode, Object, open_flows},
-    observe::{FlowId, Snapshot, Tally},
+    observe::{FlowId, PortSet, Snapshot, Tally},
 };
 
 /// How long a flow has to be idle before it makes room for others.
@@ -130,7 +130,7 @@ impl KernelSource {
     /// Makes room when three quarters of the map are taken.
     fn evict(
         &mut self,
-        counted: &HashMap<FlowKey, FlowCounts>,
+        counted: &[(FlowKey, FlowCounts)],
         flows: &mut BTreeMap<FlowId, Tally>,
         ages: Ages,
         now: Timestamp,
@@ -140,7 +140,7 @@ impl KernelSource {
             return Ok(Vec::new());
         }
         let mut evicted = Vec::new();
-        for key in counted.keys() {
+        for (key, _) in counted {
             let Some(id) = flow_id(key) else { continue };
             let idle = flows
                 .get(&id)

@@ -1,0 +1,135 @@
+//! The daemon's work, a step at a time: read the counts, judge them, hand out the report.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use crate::{
+    clock::Clock,
+    config::{self, Config},
+    discrepancy::Ledger,
+    expect::{Expectation, documented_ports, expectations},
+    kernel::{KernelLog, Mode, Object, watch_interfaces},
+    names::Resolver,
+    report,
+    serve::Shared,
+    source::KernelSource,
+};
+
+/// How the daemon is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The config file, read again on a reload.
+    pub config: PathBuf,
+    /// How programs are attached.
+    pub attach: Mode,
+    /// The kernel programs log rare events.
+    pub kernel_log: bool,
+}
+
+/// A daemon that watches.
+#[derive(Debug)]
+pub struct Daemon {
+    options: Options,
+    clock: Clock,
+    started: Timestamp,
+    host: String,
+    source: KernelSource,
+    kernel_log: Option<KernelLog>,
+    plan: Plan,
+    ledger: Ledger,
+    shared: Shared,
+}
+
+/// What the config asks for.
+#[derive(Debug)]
+struct Plan {
+    expectations: Vec<Expectation>,
+    resolver: Resolver,
+}
+
+impl Plan {
+    fn of(config: &Config) -> Self {
+        let expectations = expectations(config);
+        let resolver = Resolver::start(&expectations);
+        Self { expectations, resolver }
+    }
+}
+
+impl Daemon {
+    /// Loads the programs and attaches them.
+    pub async fn start(config: &Config, options: Options, shared: Shared) -> anyhow::Result<Self> {
+        let clock = Clock;
+        let started = clock.now();
+        let interfaces = watch_interfaces().await.context("listing the interfaces")?;
+        let mut object = Object::load(config.kernel.flows, options.kernel_log)?;
+        let kernel_log = options.kernel_log.then(|| KernelLog::open(&mut object)).transpose()?;
+        let ports = documented_ports(config);
+        let source = KernelSource::start(object, options.attach, interfaces, ports, started)?;
+        let plan = Plan::of(config);
+        tracing::info!(expectations = plan.expectations.len(), "watching");
+        Ok(Self {
+            options,
+            clock,
+            started,
+            host: host_name(),
+            source,
+            kernel_log,
+            plan,
+            ledger: Ledger::new(started),
+            shared,
+        })
+    }
+
+    /// Reads the counts and reports.
+    pub fn tick(&mut self) -> anyhow::Result<()> {
+        if let Some(log) = &mut self.kernel_log {
+            log.flush();
+        }
+        let Self { plan, started, host, .. } = self;
+        let snapshot = self.source.snapshot(self.clock.now())?;
+        let names = plan.resolver.names();
+        let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
+        let report = report::build(host, *started, &snapshot, &plan.expectations, &assessment);
+        self.shared.publish(report);
+        Ok(())
+    }
+
+    /// Waits until the interfaces are others than before.
+    pub async fn interfaces_changed(&mut self) {
+        self.source.interfaces_changed().await;
+    }
+
+    /// Attaches to new interfaces and forgets those that are gone.
+    pub fn follow_interfaces(&mut self) {
+        self.source.follow_interfaces(self.clock.now());
+    }
+
+    /// Reads the config again. One with faults is refused, and the old one stays in force.
+    pub fn reload(&mut self) -> anyhow::Result<()> {
+        match config::load(&self.options.config) {
+            Ok(config) => {
+                self.source.set_ports(documented_ports(&config), self.clock.now())?;
+                self.plan = Plan::of(&config);
+                self.shared.reloaded(true);
+                tracing::info!(expectations = self.plan.expectations.len(), "config reloaded");
+            }
+            Err(faults) => {
+                self.shared.reloaded(false);
+                tracing::error!("config refused, the old one stays in force:\n{faults}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Detaches everything.
+    pub async fn stop(self) {
+        self.source.stop().await;
+    }
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
+}
