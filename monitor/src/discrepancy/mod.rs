@@ -5,6 +5,8 @@
 
 mod cause;
 mod ledger;
+#[cfg(test)]
+mod tests;
 mod track;
 
 use std::fmt;
