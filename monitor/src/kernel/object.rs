@@ -121,3 +121,18 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedCl
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, Error> {
     ebpf.take_map(name).ok_or(Error::Missing(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_takes_every_program_and_every_name_is_there() {
+        let mut object = Object::load(16, false).unwrap();
+        for name in PROGRAMS {
+            object.program(name).unwrap();
+        }
+        assert_eq!(object.flows.read().unwrap(), []);
+        assert_eq!(object.lost().unwrap(), Loss::ALL.map(|loss| (loss, 0)));
+    }
+}

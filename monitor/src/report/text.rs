@@ -24,7 +24,10 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     if hidden > 0 {
         _ = writeln!(out, "… and {hidden} more unexpected flows\n");
     }
-    _ = writeln!(out, "{}", table(report, width));
+    for line in table(report, width).lines() {
+        _ = writeln!(out, "{}", line.trim_end());
+    }
+    out.push('\n');
     blind_spots(&mut out, report);
     out
 }

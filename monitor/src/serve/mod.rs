@@ -3,4 +3,4 @@
 mod http;
 pub mod metrics;
 
-pub use http::{Health, Shared, router};
+pub use http::{Health, Reload, Shared, router};

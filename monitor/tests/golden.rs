@@ -1,0 +1,77 @@
+//! What users and other programs read, compared with files that were looked at.
+//!
+//! `BLESS=1 cargo test -p monitor --test golden` writes the files anew: look at the difference.
+
+use std::{env, fs, path::Path};
+
+use jiff::tz::TimeZone;
+use monitor::{
+    report::{Report, text},
+    serve::{Reload, metrics},
+};
+
+fn sample() -> Report {
+    serde_json::from_str(include_str!("golden/report.json")).unwrap()
+}
+
+fn compare(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if env::var_os("BLESS").is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "{} differs: see the head of this test", path.display());
+}
+
+#[test]
+fn status_reads_like_advice() {
+    compare("tests/golden/status.txt", &text::render(&sample(), &TimeZone::UTC, 120));
+}
+
+#[test]
+fn metrics_are_these() {
+    let report = sample();
+    let reload = Reload { successful: false, last_success: report.started };
+    let text = metrics::render(Some(&report), reload).unwrap();
+    let ours: Vec<&str> = text.lines().filter(|line| line.contains("backupflow_")).collect();
+    compare("tests/golden/metrics.txt", &format!("{}\n", ours.join("\n")));
+    assert!(text.contains("process_resident_memory_bytes"));
+}
+
+#[test]
+fn every_metric_of_the_table_is_in_the_sample() {
+    let report = sample();
+    let reload = Reload { successful: true, last_success: report.started };
+    let text = metrics::render(Some(&report), reload).unwrap();
+    for (name, _, _) in metrics::METRICS {
+        assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
+    }
+}
+
+#[test]
+fn documented_metrics_are_these() {
+    let mut table = String::from(
+        "# Metrics\n\nMade from the daemon's own table. Series of flows carry the labels `system`, `product`, \
+         `flow`, `side` and `peer_group`; those of peers also `peer`, which is the peer as the config lists it, \
+         or `other`.\n\n| name | type | help |\n|---|---|---|\n",
+    );
+    for (name, kind, help) in metrics::METRICS {
+        let kind = format!("{kind:?}").to_lowercase();
+        table.push_str(&format!("| `{name}` | {kind} | {help} |\n"));
+    }
+    compare("../docs/metrics.md", &table);
+}
+
+#[test]
+fn report_has_this_schema() {
+    let schema = schemars::schema_for!(Report);
+    let text = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+    compare("../docs/report.schema.json", &text);
+}
+
+#[test]
+fn report_survives_json() {
+    let report = sample();
+    let again: Report = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+    assert_eq!(serde_json::to_value(&again).unwrap(), serde_json::to_value(&report).unwrap());
+}
