@@ -16,8 +16,11 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// How many kinds there are.
+    pub const COUNT: u32 = 4;
+
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; 4] =
+    pub const ALL: [Self; Self::COUNT as usize] =
         [Self::FlowMapFull, Self::Unparsable, Self::Fragment, Self::Unplaced];
 
     /// The value of the label `what` and the key in the report.

@@ -1,5 +1,7 @@
 //! The parser against an independent one, on packets with every header it takes, and on any bytes.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is wrong")]
+
 use etherparse::{
     EtherType, IpNumber, Ipv4Header, Ipv4Options, Ipv6FlowLabel, Ipv6Header, PacketBuilder,
     SlicedPacket, TransportSlice, VlanId,

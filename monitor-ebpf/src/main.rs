@@ -8,6 +8,10 @@
 //! | `read_clock` | none: run by the daemon | the clock that the others stamp packets with |
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![expect(
+    clippy::inline_always,
+    reason = "the verifier follows calls, and a call costs more than most of these bodies"
+)]
 
 mod clock;
 mod maps;

@@ -24,7 +24,7 @@ static FLOWS: PerCpuHashMap<FlowKey, FlowCounts> =
 
 /// What was seen and not counted, by [`Loss`].
 #[map]
-static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::ALL.len() as u32, 0);
+static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::COUNT, 0);
 
 /// The last reading of the clocks.
 #[map]
@@ -56,7 +56,10 @@ pub(crate) fn flow(key: &FlowKey) -> Option<&'static mut FlowCounts> {
 pub(crate) fn create_flow(key: &FlowKey) -> bool {
     static ZERO: FlowCounts = FlowCounts::ZERO;
     const E2BIG: i32 = -7;
-    FLOWS.insert(key, &ZERO, u64::from(BPF_NOEXIST)) != Err(E2BIG)
+    // By address: a copy of it would not fit beside the rest on the stack.
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
+    let made = FLOWS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
+    made != Err(E2BIG)
 }
 
 /// Whether a port is documented.

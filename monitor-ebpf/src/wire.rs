@@ -7,13 +7,13 @@
 //! way out, whether a packet that came in reaches a socket, and anything of another network
 //! namespace.
 
-use core::{hint::cold_path, num::NonZeroU64};
+use core::num::NonZeroU64;
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use aya_log_ebpf::{debug, warn};
 use monitor_common::{
     FlowCounts, FlowKey, Loss, Side, Transport,
-    packet::{self, ACK, Bytes, End, FIN, Link, Packet, RST, SYN, SYN_ACK, Skip},
+    packet::{self, Bytes, End, FIN, Link, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
 use crate::{
@@ -101,11 +101,7 @@ fn unparsable(context: &TcContext) {
     );
 }
 
-/// Counts the packet in its flow.
-///
-/// What opens a connection says which port is the service's, and makes the flow. Any other packet
-/// belongs to a flow that is known by then, or it is not placed: a port number alone decides
-/// nothing. UDP opens with its first packet to a documented port.
+/// Counts the packet if it is on a documented port.
 #[inline(always)]
 fn count<B: Bytes>(context: &TcContext, bytes: &B, packet: Packet, path: Path) {
     let to_service = documented(packet.transport, packet.destination_port);
@@ -116,76 +112,129 @@ fn count<B: Bytes>(context: &TcContext, bytes: &B, packet: Packet, path: Path) {
     let Some(flags) = packet.tcp_flags(bytes) else {
         return unparsable(context);
     };
-    let opening = flags & (SYN | ACK);
-    if to_service
-        && opening != SYN_ACK
-        && count_known(context, bytes, &packet, path, flags, Heading::ToService)
-    {
-        return;
-    }
-    if from_service
-        && opening != SYN
-        && count_known(context, bytes, &packet, path, flags, Heading::FromService)
-    {
-        return;
-    }
-    cold_path();
-    let heading = match opening {
-        SYN if to_service => Heading::ToService,
-        SYN_ACK if from_service => Heading::FromService,
-        SYN | SYN_ACK => return,
-        _ if to_service && packet.transport == Transport::Udp => Heading::ToService,
-        _ => return lose(Loss::Unplaced),
-    };
-    if let Some(key) = flow_key(bytes, &packet, path, heading) {
-        create(context, &key);
-    }
-    if !count_known(context, bytes, &packet, path, flags, heading) {
-        lose(Loss::FlowMapFull);
-    }
+    let seen = Seen { context, bytes, packet, path, flags };
+    seen.count(to_service, from_service);
 }
 
-/// Counts the packet in the flow that a heading gives, if that is known.
-#[inline(always)]
-fn count_known<B: Bytes>(
-    context: &TcContext,
-    bytes: &B,
-    packet: &Packet,
+/// A packet on a documented port.
+struct Seen<'a, B> {
+    context: &'a TcContext,
+    bytes: &'a B,
+    packet: Packet,
     path: Path,
     flags: u8,
-    heading: Heading,
-) -> bool {
-    let Some(key) = flow_key(bytes, packet, path, heading) else {
-        return false;
-    };
-    let Some(counts) = flow(&key) else {
-        return false;
-    };
-    add(context, bytes, packet, path, flags, heading, counts);
-    true
 }
 
-#[inline(always)]
-fn flow_key<B: Bytes>(bytes: &B, packet: &Packet, path: Path, heading: Heading) -> Option<FlowKey> {
-    let service_port = match heading {
-        Heading::ToService => packet.destination_port,
-        Heading::FromService => packet.source_port,
-    };
-    let (peer, side) = match (path, heading) {
-        (Path::Received | Path::Loopback, Heading::ToService) => (End::Source, Side::Server),
-        (Path::Received, Heading::FromService) => (End::Source, Side::Client),
-        (Path::Transmitted, Heading::ToService) => (End::Destination, Side::Client),
-        (Path::Transmitted | Path::Loopback, Heading::FromService) => {
-            (End::Destination, Side::Server)
+impl<B: Bytes> Seen<'_, B> {
+    /// What opens a connection says which port is the service's, and makes the flow. Any other
+    /// packet belongs to a flow that is known by then, or it is not placed: a port number alone
+    /// decides nothing. UDP opens with its first packet to a documented port.
+    #[inline(always)]
+    fn count(&self, to_service: bool, from_service: bool) {
+        let opening = self.flags & SYN_ACK;
+        if to_service && opening != SYN_ACK && self.count_known(Heading::ToService) {
+            return;
         }
-    };
-    Some(FlowKey::new(
-        packet.address(bytes, peer)?,
-        service_port,
-        packet.transport,
-        side,
-        path == Path::Loopback,
-    ))
+        if from_service && opening != SYN && self.count_known(Heading::FromService) {
+            return;
+        }
+        let heading = match opening {
+            SYN if to_service => Heading::ToService,
+            SYN_ACK if from_service => Heading::FromService,
+            SYN | SYN_ACK => return,
+            _ if to_service && self.packet.transport == Transport::Udp => Heading::ToService,
+            _ => return lose(Loss::Unplaced),
+        };
+        if let Some(key) = self.key(heading) {
+            create(self.context, &key);
+        }
+        if !self.count_known(heading) {
+            lose(Loss::FlowMapFull);
+        }
+    }
+
+    /// Counts the packet in the flow that a heading gives, if that is known.
+    #[inline(always)]
+    fn count_known(&self, heading: Heading) -> bool {
+        let Some(counts) = self.key(heading).and_then(|key| flow(&key)) else {
+            return false;
+        };
+        self.add_to(counts, heading);
+        true
+    }
+
+    #[inline(always)]
+    fn key(&self, heading: Heading) -> Option<FlowKey> {
+        let service_port = match heading {
+            Heading::ToService => self.packet.destination_port,
+            Heading::FromService => self.packet.source_port,
+        };
+        let (peer, side) = match (self.path, heading) {
+            (Path::Received | Path::Loopback, Heading::ToService) => (End::Source, Side::Server),
+            (Path::Received, Heading::FromService) => (End::Source, Side::Client),
+            (Path::Transmitted, Heading::ToService) => (End::Destination, Side::Client),
+            (Path::Transmitted | Path::Loopback, Heading::FromService) => {
+                (End::Destination, Side::Server)
+            }
+        };
+        Some(FlowKey::new(
+            self.packet.address(self.bytes, peer)?,
+            service_port,
+            self.packet.transport,
+            side,
+            self.path == Path::Loopback,
+        ))
+    }
+
+    #[inline(always)]
+    fn add_to(&self, counts: &mut FlowCounts, heading: Heading) {
+        let received = match self.path {
+            Path::Received => true,
+            Path::Transmitted => false,
+            Path::Loopback => heading == Heading::ToService,
+        };
+        let direction = if received {
+            counts.last_received = clock::now();
+            &mut counts.received
+        } else {
+            counts.last_transmitted = clock::now();
+            &mut counts.transmitted
+        };
+        let (packets, bytes) = self.on_the_wire();
+        direction.packets += packets;
+        direction.bytes += bytes;
+        if self.flags & (SYN | FIN | RST) != 0 {
+            direction.syn += u64::from(self.flags & SYN_ACK == SYN);
+            direction.syn_ack += u64::from(self.flags & SYN_ACK == SYN_ACK);
+            direction.fin += u64::from(self.flags & FIN != 0);
+            direction.rst += u64::from(self.flags & RST != 0);
+        }
+        if counts.interface == 0 || self.flags & SYN != 0 {
+            counts.interface = skb::interface(self.context);
+        }
+        if self.path == Path::Transmitted && skb::came_in(self.context) {
+            counts.forwarded += packets;
+        }
+    }
+
+    /// Packets and bytes that the packet is on the wire: the kernel coalesces segments and keeps
+    /// the outer VLAN tag beside the packet.
+    #[inline(always)]
+    fn on_the_wire(&self) -> (u64, u64) {
+        let length = u64::from(self.context.len());
+        let tag = if skb::tagged(self.context) { 4 } else { 0 };
+        let Some(segment_size) = NonZeroU64::new(u64::from(skb::segment_size(self.context))) else {
+            return (1, length + tag);
+        };
+        let headers =
+            self.packet.headers(self.bytes).unwrap_or(self.packet.transport_header) as u64;
+        let packets = match u64::from(skb::segments(self.context)) {
+            // A virtual device may give the size of the segments and not their number.
+            0 => (length.saturating_sub(headers) + (segment_size.get() - 1)) / segment_size,
+            segments => segments,
+        };
+        (packets, length + packets.saturating_sub(1) * headers + packets * tag)
+    }
 }
 
 #[inline(never)]
@@ -197,65 +246,4 @@ fn create(context: &TcContext, key: &FlowKey) {
             key.service_port()
         );
     }
-}
-
-#[inline(always)]
-fn add<B: Bytes>(
-    context: &TcContext,
-    bytes: &B,
-    packet: &Packet,
-    path: Path,
-    flags: u8,
-    heading: Heading,
-    counts: &mut FlowCounts,
-) {
-    let now = clock::now();
-    let received = match path {
-        Path::Received => true,
-        Path::Transmitted => false,
-        Path::Loopback => heading == Heading::ToService,
-    };
-    let direction = if received {
-        counts.last_received = now;
-        &mut counts.received
-    } else {
-        counts.last_transmitted = now;
-        &mut counts.transmitted
-    };
-    let (packets, wire_bytes) = on_the_wire(context, bytes, packet);
-    direction.packets += packets;
-    direction.bytes += wire_bytes;
-    if flags & (SYN | FIN | RST) != 0 {
-        match flags & (SYN | ACK) {
-            SYN => direction.syn += 1,
-            SYN_ACK => direction.syn_ack += 1,
-            _ => {}
-        }
-        direction.fin += u64::from(flags & FIN != 0);
-        direction.rst += u64::from(flags & RST != 0);
-    }
-    if counts.interface == 0 || flags & SYN != 0 {
-        counts.interface = skb::interface(context);
-    }
-    if path == Path::Transmitted && skb::came_in(context) {
-        counts.forwarded += packets;
-    }
-}
-
-/// Packets and bytes that the packet is on the wire: the kernel coalesces segments and keeps the
-/// outer VLAN tag beside the packet.
-#[inline(always)]
-fn on_the_wire<B: Bytes>(context: &TcContext, bytes: &B, packet: &Packet) -> (u64, u64) {
-    let length = u64::from(context.len());
-    let tag = if skb::tagged(context) { 4 } else { 0 };
-    let Some(segment_size) = NonZeroU64::new(u64::from(skb::segment_size(context))) else {
-        return (1, length + tag);
-    };
-    let headers = packet.headers(bytes).unwrap_or(packet.transport_header) as u64;
-    let packets = match u64::from(skb::segments(context)) {
-        // A virtual device may give the size of the segments and not their number.
-        0 => (length.saturating_sub(headers) + (segment_size.get() - 1)) / segment_size,
-        segments => segments,
-    };
-    (packets, length + packets.saturating_sub(1) * headers + packets * tag)
 }

@@ -2,6 +2,8 @@
 //!
 //! `BLESS=1 cargo test -p monitor --test golden` writes the files anew: look at the difference.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is wrong")]
+
 use std::{env, fs, path::Path};
 
 use jiff::tz::TimeZone;

@@ -32,6 +32,9 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
         .with_writer(std::io::stderr)
         .init();
     support::require()?;
+    for check in support::checks().into_iter().filter(|check| !check.good) {
+        tracing::warn!("{}: {}; without it: {}", check.name, check.found, check.without);
+    }
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -98,7 +98,7 @@ fn btf() -> Check {
         name: "BTF",
         good: there,
         found: if there { BTF.to_owned() } else { format!("no {BTF}") },
-        without: "drops and their reasons cannot be read, packets on the wire are counted all the same",
+        without: "packets on the wire are counted all the same; the hooks that will tell drops and their reasons need it",
         required: false,
     }
 }
@@ -120,7 +120,7 @@ fn cgroup() -> Check {
         name: "cgroup v2",
         good: root.is_some(),
         found: root.map_or("not mounted".to_owned(), |root| root.display().to_string()),
-        without: "what reaches a socket cannot be told from what the host drops, packets on the wire are counted all the same",
+        without: "packets on the wire are counted all the same; the hook that will tell what reaches a socket needs it",
         required: false,
     }
 }
@@ -131,7 +131,7 @@ fn bpffs() -> Check {
         name: "bpffs",
         good: there.is_some(),
         found: there.map_or("not mounted".to_owned(), |root| root.display().to_string()),
-        without: "counts start at zero after a restart of the daemon",
+        without: "nothing is lost yet: this version keeps no counts over a restart",
         required: false,
     }
 }
