@@ -1,6 +1,11 @@
 //! The parser against an independent one, on packets with every header it takes, and on any bytes.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is wrong")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::tests_outside_test_module,
+    reason = "all of this is a test"
+)]
 
 use etherparse::{
     EtherType, IpNumber, Ipv4Header, Ipv4Options, Ipv6FlowLabel, Ipv6Header, PacketBuilder,
@@ -102,7 +107,7 @@ prop_compose! {
         if hop_by_hop {
             extensions.insert(0, HOP_BY_HOP);
         }
-        let plain = tags.is_empty() && !(six && !extensions.is_empty());
+        let plain = tags.is_empty() && (!six || extensions.is_empty());
         let (ethertype, packet) = if six {
             (0x86dd, v6(&extensions, protocol, &payload))
         } else {

@@ -1,6 +1,6 @@
 //! `run`: the daemon.
 
-use std::{process::ExitCode, time::Duration};
+use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
@@ -29,6 +29,7 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = config::load(&options.config)?;
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     support::require()?;

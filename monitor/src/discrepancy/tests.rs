@@ -20,6 +20,7 @@ const CONFIG: &str = r#"
     [[system]]
     product = "ibm-cloud-backup"
     roles = ["agent"]
+    scenario = "commercial"
     peers.portal = ["10.20.0.5"]
     peers.central-control = ["10.20.0.5"]
 

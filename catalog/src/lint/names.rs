@@ -1,0 +1,128 @@
+//! Ids, names and sections.
+
+use std::collections::BTreeSet;
+
+use crate::{Document, Product};
+
+/// Ids that no two products may share. `seen` collects them.
+pub(super) fn across<'a>(
+    product: &'a Product,
+    seen: &mut Vec<&'a str>,
+    found: &mut dyn FnMut(String),
+) {
+    let documents = product.documents.iter().map(|document| ("document", document.id.as_str()));
+    for (kind, id) in documents.chain([("product", product.id.as_str())]) {
+        if seen.contains(&id) {
+            found(format!("{kind} {id} stands twice"));
+        }
+        seen.push(id);
+    }
+}
+
+/// Ids and names within a product.
+pub(super) fn within(product: &Product, found: &mut dyn FnMut(String)) {
+    if !is_id(&product.id) {
+        found(format!("product {} is not in lower case with dashes", product.id));
+    }
+    let roles = product.roles.iter().map(|role| ("role", role.id.as_str(), role.name.as_str()));
+    let scenarios = product
+        .scenarios
+        .iter()
+        .map(|scenario| ("scenario", scenario.id.as_str(), scenario.name.as_str()));
+    let flows = product.flows.iter().map(|flow| ("flow", flow.id.as_str(), flow.purpose.as_str()));
+    let mut seen = BTreeSet::new();
+    for (kind, id, text) in roles.chain(scenarios).chain(flows) {
+        if !seen.insert((kind, id)) {
+            found(format!("{kind} {id} stands twice"));
+        }
+        if !is_id(id) {
+            found(format!("{kind} {id} is not in lower case with dashes"));
+        }
+        if text.trim().is_empty() {
+            found(format!("{kind} {id} is not described"));
+        }
+    }
+    for role in &product.roles {
+        let takes_part = |roles: &[String]| roles.contains(&role.id);
+        if !product.flows.iter().any(|flow| takes_part(&flow.from) || takes_part(&flow.to)) {
+            found(format!("role {} takes part in no flow", role.id));
+        }
+    }
+    for scenario in &product.scenarios {
+        let mut named = product.flows.iter().flat_map(|flow| {
+            let endpoints = flow.endpoints.iter().flat_map(|endpoint| &endpoint.scenarios);
+            flow.scenarios.iter().chain(endpoints)
+        });
+        if !named.any(|id| *id == scenario.id) {
+            found(format!("scenario {} makes no difference to any flow", scenario.id));
+        }
+    }
+}
+
+/// Each section has a flow or a reason for none.
+pub(super) fn sections(product: &Product, found: &mut dyn FnMut(String)) {
+    for document in &product.documents {
+        describes(document, found);
+        let mut seen = BTreeSet::new();
+        for section in &document.sections {
+            let place = format!("section {section} of {}", document.id);
+            if !seen.insert(section) {
+                found(format!("{place} stands twice"));
+            }
+            if section.is_empty() || section.chars().any(|c| c.is_whitespace() || c.is_uppercase())
+            {
+                found(format!("{place} has blanks or upper case"));
+            }
+            let has_flow = product
+                .flows
+                .iter()
+                .flat_map(|flow| &flow.sources)
+                .any(|source| source.document == document.id && source.section == *section);
+            match (document.no_entry.get(section), has_flow) {
+                (None, false) => found(format!("{place} has no flow and no reason for that")),
+                (Some(_), true) => found(format!("{place} has flows and a reason for none")),
+                (Some(reason), false) if reason.trim().is_empty() => {
+                    found(format!("{place} has an empty reason"));
+                }
+                (Some(_), false) | (None, true) => {}
+            }
+        }
+        for section in document.no_entry.keys().filter(|section| !seen.contains(section)) {
+            found(format!("document {} has no section {section}", document.id));
+        }
+    }
+}
+
+fn describes(document: &Document, found: &mut dyn FnMut(String)) {
+    let texts = [&document.title, &document.vendor, &document.edition, &document.language];
+    if texts.into_iter().any(|text| text.trim().is_empty()) {
+        found(format!("document {} is not described", document.id));
+    }
+    if let Some(date) = &document.date
+        && !is_date(date)
+    {
+        found(format!("document {} has the date {date}, which is none", document.id));
+    }
+}
+
+/// Lower case letters and digits, with single dashes between.
+fn is_id(id: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    id.split('-').all(is_word)
+}
+
+/// `YYYY-MM-DD`; how long a month is does not matter here.
+fn is_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let [year, month, day] = parts.as_slice() else {
+        return false;
+    };
+    let is_number = |part: &str, digits: usize, last: u32| {
+        part.len() == digits
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && part.parse().is_ok_and(|number: u32| (1..=last).contains(&number))
+    };
+    is_number(year, 4, 9999) && is_number(month, 2, 12) && is_number(day, 2, 31)
+}
