@@ -1,0 +1,100 @@
+//! Programs of somebody else at a device.
+
+use std::{
+    io,
+    os::fd::{AsRawFd as _, OwnedFd},
+};
+
+use crate::{Namespace, sys};
+
+const MAP_CREATE: i32 = 0;
+const MAP_LOOKUP: i32 = 1;
+const PROG_LOAD: i32 = 5;
+const PROG_QUERY: i32 = 16;
+const LINK_CREATE: i32 = 28;
+const TCX_INGRESS: u64 = 46;
+const TCX_EGRESS: u64 = 47;
+
+/// A program in the kernel's list of programs (TCX) of a device, on the way in. It counts packets
+/// and passes them on. It goes with the value.
+#[derive(Debug)]
+pub struct ForeignProgram {
+    map: OwnedFd,
+    _link: OwnedFd,
+}
+
+impl ForeignProgram {
+    /// Attaches it.
+    pub fn attach(namespace: &Namespace, device: &str) -> Self {
+        const ARRAY: u64 = 2;
+        const SCHED_CLS: u64 = 3;
+        // One value of eight bytes: type and key size, value size and entries.
+        let map = call(MAP_CREATE, &mut [pair(ARRAY, 4), pair(8, 1), 0]).unwrap();
+        let map_fd = u64::try_from(map.as_raw_fd()).unwrap();
+        let program: [u64; 6] = [
+            // r1 = the address of the value, in two instructions
+            0x2118 | map_fd << 32,
+            0,
+            // r2 = 1
+            0x0000_0001_0000_02b7,
+            // *r1 += r2, atomically
+            0x0000_0000_0000_21db,
+            // r0 = TC_ACT_UNSPEC
+            0xffff_ffff_0000_00b7,
+            // return
+            0x0000_0000_0000_0095,
+        ];
+        let licence = c"GPL";
+        let program = call(
+            PROG_LOAD,
+            &mut [
+                pair(SCHED_CLS, 6),
+                program.as_ptr() as u64,
+                licence.as_ptr() as u64,
+                0,
+                0,
+                0,
+                0,
+                0,
+                TCX_INGRESS << 32,
+            ],
+        )
+        .unwrap();
+        let program_fd = u64::try_from(program.as_raw_fd()).unwrap();
+        let index = namespace.index(device);
+        let link = namespace.inside(|| {
+            call(LINK_CREATE, &mut [pair(program_fd, index.into()), TCX_INGRESS, 0, 0, 0, 0])
+        });
+        Self { map, _link: link.unwrap() }
+    }
+
+    /// Packets that it has seen.
+    pub fn packets(&self) -> u64 {
+        let key = 0_u32;
+        let mut value = 0_u64;
+        let map = u64::try_from(self.map.as_raw_fd()).unwrap();
+        let attributes = &mut [map, (&raw const key) as u64, (&raw mut value) as u64, 0];
+        sys::bpf(MAP_LOOKUP, attributes).unwrap();
+        value
+    }
+}
+
+/// How many programs are in the kernel's list (TCX) of a device: on the way in and on the way out.
+pub fn tcx_programs(namespace: &Namespace, device: &str) -> (u64, u64) {
+    let index = u64::from(namespace.index(device));
+    let count = |direction| {
+        let mut attributes = [pair(index, direction), 0, 0, 0, 0, 0, 0, 0];
+        namespace.inside(|| sys::bpf(PROG_QUERY, &mut attributes)).unwrap();
+        attributes[3] & 0xffff_ffff
+    };
+    (count(TCX_INGRESS), count(TCX_EGRESS))
+}
+
+/// Two fields of 32 bits beside each other.
+const fn pair(first: u64, second: u64) -> u64 {
+    if cfg!(target_endian = "little") { first | second << 32 } else { first << 32 | second }
+}
+
+fn call(command: i32, attributes: &mut [u64]) -> io::Result<OwnedFd> {
+    sys::bpf(command, attributes).map(sys::own)
+}

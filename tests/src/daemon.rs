@@ -1,0 +1,238 @@
+//! The real daemon in a namespace.
+
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::{
+    DEADLINE, Expectation, Flow, Namespace, Report, Wire,
+    command::program,
+    http::{self, Response},
+    until,
+};
+
+/// Where it listens, inside its namespace.
+const LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 10150);
+
+/// How long loading and attaching may take on a machine with other work.
+const START: Duration = Duration::from_secs(40);
+
+/// A running daemon. It is killed with the value.
+#[derive(Debug)]
+pub struct Daemon<'n> {
+    namespace: &'n Namespace,
+    directory: PathBuf,
+    child: Child,
+}
+
+/// The program under test: `BACKUPFLOW_BIN`, else what the same build made beside the tests.
+pub fn binary() -> PathBuf {
+    let path = env::var_os("BACKUPFLOW_BIN").map_or_else(
+        || {
+            let test = env::current_exe().unwrap();
+            test.parent().and_then(Path::parent).unwrap().join("backupflow")
+        },
+        PathBuf::from,
+    );
+    assert!(
+        path.is_file(),
+        "{} is not there: build it by `cargo build -p monitor`, or name it in BACKUPFLOW_BIN",
+        path.display(),
+    );
+    path
+}
+
+impl<'n> Daemon<'n> {
+    /// Starts it with the text of a config, and waits until it is ready.
+    pub fn start(namespace: &'n Namespace, config: &str) -> Self {
+        Self::start_with(namespace, config, &[])
+    }
+
+    /// The same with further arguments of `run`.
+    pub fn start_with(namespace: &'n Namespace, config: &str, arguments: &[&str]) -> Self {
+        let mut daemon = Self::launch(namespace, config, arguments);
+        until("the daemon's start", START, || daemon.ready());
+        daemon
+    }
+
+    /// Starts it and does not wait.
+    pub fn launch(namespace: &'n Namespace, config: &str, arguments: &[&str]) -> Self {
+        let directory = env::temp_dir().join(namespace.name());
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("config.toml"), config).unwrap();
+        let log = fs::File::create(directory.join("log")).unwrap();
+        let child = program("nsenter")
+            .arg(format!("--net={}", namespace.path().display()))
+            .arg("--")
+            .arg(binary())
+            .args(["run", "--config"])
+            .arg(directory.join("config.toml"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { namespace, directory, child }
+    }
+
+    fn ready(&mut self) -> Result<(), String> {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("the daemon ended with {status}:\n{}", self.log());
+        }
+        match self.ask("/readyz", "") {
+            Ok(Response { status: 200, .. }) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote to standard error.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap()
+    }
+
+    /// Where its config is.
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.join("config.toml")
+    }
+
+    /// Replaces the config and tells it so.
+    pub fn reload(&self, config: &str) {
+        fs::write(self.config_file(), config).unwrap();
+        self.signal(Signal::SIGHUP);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Asks it to stop, and waits for that. Gives how it ended and what it had written.
+    pub fn stop(mut self) -> (ExitStatus, String) {
+        self.signal(Signal::SIGTERM);
+        let status =
+            until("the daemon's end", DEADLINE, || self.child.try_wait().unwrap().ok_or(()));
+        (status, self.log())
+    }
+
+    /// Ends it at once, so that it cannot tidy up.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks for a page, with lines of headers.
+    pub fn ask(&self, path: &str, headers: &str) -> std::io::Result<Response> {
+        self.namespace.inside(|| http::get(LISTEN, path, headers))
+    }
+
+    fn page(&self, path: &str) -> String {
+        let response = self.ask(path, "").unwrap();
+        assert_eq!(response.status, 200, "{path}: {}", response.text());
+        response.text()
+    }
+
+    /// The text of `/metrics`.
+    pub fn metrics(&self) -> String {
+        self.page("/metrics")
+    }
+
+    /// The series of a metric that have all these labels, and their values.
+    pub fn series(&self, metric: &str, labels: &[(&str, &str)]) -> Vec<(String, f64)> {
+        series(&self.metrics(), metric, labels)
+    }
+
+    /// The latest report.
+    pub fn report(&self) -> Report {
+        serde_json::from_str(&self.page("/api/v1/report")).unwrap()
+    }
+
+    /// A report of counts that were read after this call.
+    pub fn next_report(&self) -> Report {
+        // The second one from now on: the counts of the first one may have been read before.
+        let taken = self.report().taken;
+        let next = self.report_after(taken);
+        self.report_after(next.taken)
+    }
+
+    fn report_after(&self, taken: jiff::Timestamp) -> Report {
+        until("the next report", DEADLINE, || {
+            let report = self.report();
+            if report.taken > taken { Ok(report) } else { Err(report.taken) }
+        })
+    }
+
+    /// Waits until the report is as it should be, and sees that it stays so.
+    pub fn settles(&self, what: &str, holds: impl Fn(&Report) -> Result<(), String>) -> Report {
+        until(what, DEADLINE, || holds(&self.report()));
+        let report = self.next_report();
+        if let Err(refusal) = holds(&report) {
+            panic!("{what} did not stay so: {refusal}\n{report:#?}");
+        }
+        report
+    }
+
+    /// Waits until exactly this was counted, received and transmitted, and sees that it stays.
+    pub fn counts(&self, flow: Flow<'_>, received: Wire, transmitted: Wire) -> Report {
+        let expected = (received, transmitted);
+        self.settles(&format!("the counts {expected:?} of {flow:?}"), |report| {
+            let counted = flow.counted(report);
+            if counted == expected { Ok(()) } else { Err(format!("{counted:?}")) }
+        })
+    }
+
+    /// Waits for a verdict and its cause, and sees that they stay.
+    pub fn verdict(&self, flow: Flow<'_>, verdict: &str, cause: Option<&str>) -> Expectation {
+        let report = self.settles(&format!("the verdict {verdict} of {flow:?}"), |report| {
+            let said = flow.find(report);
+            if (said.verdict.as_str(), said.cause.as_deref()) == (verdict, cause) {
+                Ok(())
+            } else {
+                Err(format!("{} {:?} {:?}", said.verdict, said.cause, said.evidence))
+            }
+        });
+        flow.find(&report).clone()
+    }
+}
+
+impl Drop for Daemon<'_> {
+    #[expect(clippy::print_stderr, reason = "the log belongs to the test's output")]
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if thread::panicking() {
+            eprintln!("the daemon's log:\n{}", self.log());
+        }
+        drop(fs::remove_dir_all(&self.directory));
+    }
+}
+
+/// The series of a metric in the text of `/metrics` that have all these labels, and their values.
+pub fn series(metrics: &str, metric: &str, labels: &[(&str, &str)]) -> Vec<(String, f64)> {
+    let labels: Vec<String> =
+        labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+    metrics
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter(|(series, _)| series.split('{').next() == Some(metric))
+        .filter(|(series, _)| labels.iter().all(|label| series.contains(label)))
+        .map(|(series, value)| (series.to_owned(), value.parse().unwrap()))
+        .collect()
+}

@@ -1,0 +1,39 @@
+//! The harness of the tests with real packets: network namespaces, the daemon inside one, traffic
+//! of which every packet is known, and what the kernel itself counted of it.
+//!
+//! All of it needs root. A step that fails ends the test with a sentence; what a test made is
+//! removed all the same.
+
+#![expect(clippy::panic, reason = "a step that fails ends the test that asked for it")]
+#![expect(clippy::unwrap_used, reason = "as with panics")]
+
+mod bpf;
+pub mod command;
+pub mod config;
+mod daemon;
+pub mod frame;
+mod http;
+mod namespace;
+pub mod net;
+mod raw;
+mod report;
+mod sys;
+mod tcp;
+mod tun;
+mod udp;
+mod wait;
+mod wire;
+
+pub use bpf::{ForeignProgram, tcx_programs};
+pub use daemon::{Daemon, binary, series};
+pub use http::Response;
+pub use namespace::{Counted, Namespace};
+pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};
+pub use raw::RawSocket;
+pub use report::{Counts, Expectation, Failing, Flow, Hook, Peer, Report, Unexpected};
+pub use sys::TcpInfo;
+pub use tcp::{Exchange, Open, attempt, listen};
+pub use tun::Tun;
+pub use udp::{datagrams, udp_socket};
+pub use wait::{DEADLINE, elapsed, until};
+pub use wire::{Wire, segments};

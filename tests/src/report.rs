@@ -1,0 +1,220 @@
+//! The daemon's report, as its JSON has it: written down here once more, so that a change of the
+//! format that its users would notice is noticed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::Wire;
+
+/// Everything that is known at a moment.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Report {
+    /// Version of the format.
+    pub schema: u32,
+    /// Since when the daemon watches.
+    pub started: Timestamp,
+    /// When the counts were read.
+    pub taken: Timestamp,
+    /// The hooks.
+    pub coverage: Vec<Hook>,
+    /// The expectations.
+    pub expectations: Vec<Expectation>,
+    /// Flows that no expectation covers.
+    pub unexpected: Vec<Unexpected>,
+    /// How many these are.
+    pub unexpected_total: usize,
+    /// Packets seen and not counted, by kind.
+    pub loss: BTreeMap<String, u64>,
+    /// How full the flow map is.
+    pub flow_map: FlowMap,
+}
+
+/// One hook.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Hook {
+    /// Its name.
+    pub hook: String,
+    /// The interface that it is attached to.
+    pub interface: Option<String>,
+    /// Whether it watches.
+    pub attached: bool,
+    /// Why it does not.
+    pub reason: Option<String>,
+    /// Since when it has been so.
+    pub since: Timestamp,
+}
+
+/// One expectation and its verdict.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Expectation {
+    /// The system.
+    pub system: String,
+    /// The product.
+    pub product: String,
+    /// The flow.
+    pub flow: String,
+    /// `client` or `server`.
+    pub side: String,
+    /// The role of the peers.
+    pub peer_group: String,
+    /// The verdict.
+    pub verdict: String,
+    /// The cause of a discrepancy.
+    pub cause: Option<String>,
+    /// Since when the verdict stands.
+    pub since: Timestamp,
+    /// When a packet was last seen.
+    pub last_seen: Option<Timestamp>,
+    /// When the flow was last seen to work.
+    pub last_success: Option<Timestamp>,
+    /// What the verdict rests on.
+    pub evidence: Evidence,
+}
+
+/// What a verdict rests on.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Evidence {
+    /// Counts by peer.
+    pub peers: Vec<Peer>,
+    /// How many different addresses were seen.
+    pub peers_seen: usize,
+    /// Peers whose attempts fail.
+    pub failing: Vec<Failing>,
+    /// How many these are.
+    pub failing_total: usize,
+    /// Why nothing more can be said.
+    pub reason: Option<String>,
+}
+
+/// What was counted for one peer of the config.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Peer {
+    /// The peer as the config has it.
+    pub peer: String,
+    /// From the peer to the host.
+    pub received: Counts,
+    /// From the host to the peer.
+    pub transmitted: Counts,
+}
+
+/// Counts of one direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Counts {
+    /// Packets on the wire.
+    pub packets: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// Segments that ask for a connection.
+    pub syn: u64,
+    /// Segments that grant one.
+    pub syn_ack: u64,
+    /// Segments that end one.
+    pub fin: u64,
+    /// Segments that refuse or break one.
+    pub rst: u64,
+}
+
+/// A peer whose attempts fail.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Failing {
+    /// Its address.
+    pub address: String,
+    /// The service port.
+    pub port: u16,
+    /// When the first attempt that failed began.
+    pub since: Timestamp,
+    /// When the last one was seen.
+    pub last: Timestamp,
+    /// Segments that asked for a connection.
+    pub attempts: u64,
+    /// The interface of the last one.
+    pub interface: Option<String>,
+}
+
+/// A flow that no expectation covers.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Unexpected {
+    /// The flow whose expectation it comes nearest to.
+    pub flow: String,
+    /// `client` or `server`.
+    pub side: String,
+    /// The other machine.
+    pub peer: String,
+    /// The service port.
+    pub port: u16,
+    /// `tcp` or `udp`.
+    pub transport: String,
+    /// Why no expectation covers it.
+    pub cause: String,
+    /// From the peer to the host.
+    pub received: Counts,
+    /// From the host to the peer.
+    pub transmitted: Counts,
+}
+
+/// How full the flow map is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct FlowMap {
+    /// Flows in it.
+    pub entries: usize,
+    /// Flows that fit.
+    pub capacity: u32,
+}
+
+impl Counts {
+    /// Packets and bytes alone.
+    pub const fn wire(&self) -> Wire {
+        Wire::new(self.packets, self.bytes)
+    }
+}
+
+impl Report {
+    /// What was lost, without the kinds of which nothing was.
+    pub fn lost(&self) -> Vec<(&str, u64)> {
+        let all = self.loss.iter().map(|(what, packets)| (what.as_str(), *packets));
+        all.filter(|(_, packets)| *packets > 0).collect()
+    }
+
+    /// The interfaces with every hook attached.
+    pub fn watched(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .coverage
+            .iter()
+            .filter(|hook| hook.attached)
+            .filter_map(|hook| hook.interface.as_deref())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// An expectation: flow, side and group of peers.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow<'a>(pub &'a str, pub &'a str, pub &'a str);
+
+impl Flow<'_> {
+    /// Its part of a report.
+    pub fn find<'r>(&self, report: &'r Report) -> &'r Expectation {
+        let mut all = report.expectations.iter().filter(|expectation| {
+            (&*expectation.flow, &*expectation.side, &*expectation.peer_group)
+                == (self.0, self.1, self.2)
+        });
+        match (all.next(), all.next()) {
+            (Some(expectation), None) => expectation,
+            other => panic!("{self:?}: {other:?}"),
+        }
+    }
+
+    /// What was received and transmitted, by all peers.
+    pub fn counted(&self, report: &Report) -> (Wire, Wire) {
+        self.find(report).evidence.peers.iter().fold(
+            (Wire::default(), Wire::default()),
+            |(received, transmitted), peer| {
+                (received.and(peer.received.wire()), transmitted.and(peer.transmitted.wire()))
+            },
+        )
+    }
+}

@@ -1,0 +1,43 @@
+//! Waiting for what happens soon, and never for ever.
+
+use std::{
+    fmt::Debug,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// How long anything may take that is not slow by nature.
+pub const DEADLINE: Duration = Duration::from_secs(12);
+
+const EVERY: Duration = Duration::from_millis(40);
+
+#[expect(clippy::disallowed_methods, reason = "a deadline is a time of the machine")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Asks again and again until the answer is `Ok`; after the deadline the last refusal is the
+/// test's failure.
+pub fn until<T, E: Debug>(
+    what: &str,
+    deadline: Duration,
+    mut ask: impl FnMut() -> Result<T, E>,
+) -> T {
+    let start = now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(refusal) if start.elapsed() > deadline => {
+                panic!("{what} did not come to pass within {deadline:?}: {refusal:#?}")
+            }
+            Err(_) => sleep(EVERY),
+        }
+    }
+}
+
+/// How long something took.
+pub fn elapsed<T>(f: impl FnOnce() -> T) -> (T, Duration) {
+    let start = now();
+    let result = f();
+    (result, start.elapsed())
+}

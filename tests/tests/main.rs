@@ -1,0 +1,22 @@
+//! What the daemon says of real packets, against what the kernel itself counted of them.
+
+#[cfg(test)]
+mod daemon;
+#[cfg(test)]
+mod datagrams;
+#[cfg(test)]
+mod devices;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod interfaces;
+#[cfg(test)]
+mod map_full;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod sides;
+#[cfg(test)]
+mod verdicts;
+#[cfg(test)]
+mod wire_counts;

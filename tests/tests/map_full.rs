@@ -1,0 +1,49 @@
+//! What does not fit is told, and nothing is concluded from it.
+
+use std::net::Ipv4Addr;
+
+use tests::{
+    Daemon, Flow, Pair, RawSocket, Wire, config,
+    frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
+};
+
+const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
+const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
+
+#[test]
+fn flows_beyond_the_map_are_lost_and_told() {
+    let pair = Pair::new();
+    let config = format!("{}\n[kernel]\nflows = 16\n", config::SQL_SERVER);
+    let daemon = Daemon::start(&pair.host, &config);
+    let raw = RawSocket::new(&pair.peer, "eth0");
+    let open = |last: u8| {
+        let from = Ipv4Addr::new(10, 20, 0, last);
+        let segment = tcp(40000, 50051, SYN, &[]);
+        raw.send(&ethernet(
+            &[],
+            IPV4,
+            &ipv4(from, Ipv4Addr::new(10, 20, 0, 1), TCP, 0, 0, &segment),
+        ));
+    };
+    let nothing = Wire::default();
+    (101..=116).for_each(open);
+    let report = daemon.counts(AGENT, Wire::new(16, 16 * 54), nothing);
+    assert_eq!((report.flow_map.entries, report.flow_map.capacity), (16, 16));
+    assert_eq!(report.lost(), []);
+    daemon.verdict(CLUSTER, "idle", None);
+
+    // Four more flows, two packets each; those that are known go on counting.
+    for _ in 0..2 {
+        (115..=120).for_each(open);
+    }
+    let report = daemon.counts(AGENT, Wire::new(20, 20 * 54), nothing);
+    assert_eq!(report.lost(), [("flow-map-full", 8)]);
+    assert_eq!(report.flow_map.entries, 16);
+    let said = daemon.verdict(CLUSTER, "unknown", None);
+    assert_eq!(
+        said.evidence.reason.as_deref(),
+        Some("the flow map was full, new flows were not counted")
+    );
+    let full = daemon.series("backupflow_lost_total", &[("what", "flow-map-full")]);
+    assert_eq!(full.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), [8.0]);
+}

@@ -1,0 +1,42 @@
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|tidy`.
+
+#![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
+
+mod bench;
+mod command;
+mod demo;
+mod setup;
+mod test;
+mod tidy;
+
+use clap::Parser;
+
+/// What a contributor runs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+enum Task {
+    /// Get the compiler for the kernel programs and the tools of the tests, unless they are there.
+    Setup,
+    /// Show the main job on real traffic, between namespaces of this machine.
+    Demo {
+        /// Leave it running until Enter or Ctrl-C, to look at.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Everything that has to hold: format, lints, documentation, tests, house rules.
+    Test,
+    /// Measure what the kernel programs cost.
+    Bench,
+    /// Check the house rules.
+    Tidy,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Task::parse() {
+        Task::Setup => setup::run(),
+        Task::Demo { keep } => demo::run(keep),
+        Task::Test => test::run(),
+        Task::Bench => bench::run(),
+        Task::Tidy => tidy::run(),
+    }
+}
