@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::tests_outside_test_module, reason = "all of this is a test")]
 
-use std::{env, fs, path::Path};
+use std::{env, fmt::Write as _, fs, path::Path};
 
 use jiff::tz::TimeZone;
 use monitor::{
@@ -59,7 +59,7 @@ fn documented_metrics_are_these() {
     );
     for (name, kind, help) in metrics::METRICS {
         let kind = format!("{kind:?}").to_lowercase();
-        table.push_str(&format!("| `{name}` | {kind} | {help} |\n"));
+        writeln!(table, "| `{name}` | {kind} | {help} |").unwrap();
     }
     compare("../docs/metrics.md", &table);
 }

@@ -22,6 +22,7 @@ pub const CLOUD_AGENT: &str = r#"
 [[system]]
 product = "ibm-cloud-backup"
 roles = ["agent"]
+scenario = "commercial"
 peers.portal = ["10.20.0.0/24"]
 peers.central-control = ["10.20.0.0/24"]
 "#;

@@ -6,6 +6,8 @@
 
 #![expect(clippy::panic, reason = "a step that fails ends the test that asked for it")]
 #![expect(clippy::unwrap_used, reason = "as with panics")]
+#![expect(clippy::unwrap_in_result, reason = "as with panics")]
+#![expect(clippy::get_unwrap, reason = "as with panics, and indexing hides that it can fail")]
 
 mod bpf;
 pub mod command;
@@ -32,8 +34,8 @@ pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};
 pub use raw::RawSocket;
 pub use report::{Counts, Expectation, Failing, Flow, Hook, Peer, Report, Unexpected};
 pub use sys::TcpInfo;
-pub use tcp::{Exchange, Open, attempt, listen};
+pub use tcp::{Exchange, Open, attempt, listen, turned_away};
 pub use tun::Tun;
 pub use udp::{datagrams, udp_socket};
-pub use wait::{DEADLINE, elapsed, until};
+pub use wait::{DEADLINE, elapsed, until, wall_clock};
 pub use wire::{Wire, segments};

@@ -98,7 +98,7 @@ impl Namespace {
         ));
     }
 
-    /// Keeps the namespace's own ICMPv6 (neighbours, groups, routers) inside.
+    /// Keeps the namespace's own `ICMPv6` (neighbours, groups, routers) inside.
     pub fn quiet(&self) {
         self.nftables(
             "table ip6 quiet {\nchain out {\ntype filter hook output priority 0\n\

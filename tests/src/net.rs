@@ -19,7 +19,7 @@ pub const GUEST6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0x99, 0, 0, 0, 0, 0,
 
 /// Two namespaces joined by a pair of devices, `eth0` in each.
 ///
-/// Nothing crosses by itself: neighbours are written down, and ICMPv6 stays inside.
+/// Nothing crosses by itself: neighbours are written down, and `ICMPv6` stays inside.
 #[derive(Debug)]
 pub struct Pair {
     /// Where the daemon watches.

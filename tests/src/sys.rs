@@ -84,7 +84,7 @@ pub(crate) fn packet_socket() -> OwnedFd {
             libc::SOL_PACKET,
             WITH_HEADER,
             (&raw const yes).cast(),
-            size_of::<c_int>() as libc::socklen_t,
+            libc::socklen_t::try_from(size_of::<c_int>()).unwrap(),
         )
     };
     check(result).unwrap();
@@ -94,7 +94,7 @@ pub(crate) fn packet_socket() -> OwnedFd {
 /// Sends a frame at a device.
 pub(crate) fn send_frame(socket: &OwnedFd, index: u32, frame: &[u8]) {
     let address = libc::sockaddr_ll {
-        sll_family: libc::AF_PACKET as u16,
+        sll_family: u16::try_from(libc::AF_PACKET).unwrap(),
         sll_protocol: 0,
         sll_ifindex: i32::try_from(index).unwrap(),
         sll_hatype: 0,
@@ -110,7 +110,7 @@ pub(crate) fn send_frame(socket: &OwnedFd, index: u32, frame: &[u8]) {
             frame.len(),
             0,
             (&raw const address).cast(),
-            size_of::<libc::sockaddr_ll>() as libc::socklen_t,
+            libc::socklen_t::try_from(size_of::<libc::sockaddr_ll>()).unwrap(),
         )
     };
     assert_eq!(usize::try_from(sent), Ok(frame.len()), "{}", io::Error::last_os_error());

@@ -29,6 +29,13 @@ pub fn attempt(
     namespace.inside(|| TcpStream::connect_timeout(&address, patience))
 }
 
+/// Tries to connect from a namespace to where nobody may or can answer.
+pub fn turned_away(namespace: &Namespace, address: SocketAddr, patience: Duration) {
+    if let Ok(open) = attempt(namespace, address, patience) {
+        panic!("{address} answers: {open:?}");
+    }
+}
+
 /// An open connection, both ends of it.
 #[derive(Debug)]
 pub struct Open {

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
+
 /// How long anything may take that is not slow by nature.
 pub const DEADLINE: Duration = Duration::from_secs(12);
 
@@ -33,6 +35,12 @@ pub fn until<T, E: Debug>(
             Err(_) => sleep(EVERY),
         }
     }
+}
+
+/// The time as the daemon tells it.
+#[expect(clippy::disallowed_methods, reason = "it is compared with the daemon's times")]
+pub fn wall_clock() -> Timestamp {
+    Timestamp::now()
 }
 
 /// How long something took.

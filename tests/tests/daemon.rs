@@ -69,41 +69,44 @@ fn told_to_stop_it_ends_well_and_leaves_nothing() {
     assert_eq!(pair.host.run("ss", &["-Hltn"]), "");
 }
 
-/// Runs the program as nobody without any capability, to its end.
-fn as_nobody(namespace: &Namespace, arguments: &[&str]) -> Output {
-    command::output(
-        command::program("nsenter")
-            .arg(format!("--net={}", namespace.path().display()))
-            .args(["--", "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"])
-            .args(["--inh-caps", "-all", "--bounding-set", "-all", "--"])
-            .arg(binary())
-            .args(arguments),
-    )
-}
+/// A config and a copy of the program where anyone may read and run them; they go with the value.
+struct Readable(PathBuf);
 
-/// A config file that anyone may read; it goes with the value.
-struct ConfigFile(PathBuf);
+impl Readable {
+    fn new(namespace: &Namespace, config: &str) -> Self {
+        let readable = Self(std::env::temp_dir().join(namespace.name()));
+        fs::create_dir(&readable.0).unwrap();
+        fs::write(readable.0.join("config.toml"), config).unwrap();
+        fs::copy(binary(), readable.0.join("backupflow")).unwrap();
+        readable
+    }
 
-impl ConfigFile {
-    fn new(namespace: &Namespace, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("{}.toml", namespace.name()));
-        fs::write(&path, text).unwrap();
-        Self(path)
+    /// Runs the program in a namespace as nobody without any capability, to its end.
+    fn run_as_nobody(&self, namespace: &Namespace) -> Output {
+        command::output(
+            command::program("nsenter")
+                .arg(format!("--net={}", namespace.path().display()))
+                .args(["--", "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"])
+                .args(["--inh-caps", "-all", "--bounding-set", "-all", "--"])
+                .arg(self.0.join("backupflow"))
+                .args(["run", "--config"])
+                .arg(self.0.join("config.toml")),
+        )
     }
 }
 
-impl Drop for ConfigFile {
+impl Drop for Readable {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.0));
+        drop(fs::remove_dir_all(&self.0));
     }
 }
 
 #[test]
 fn bad_config_ends_it_before_the_kernel_is_touched() {
     let namespace = Namespace::new("host");
-    let file = ConfigFile::new(&namespace, "[[system]]\nproduct = \"no-such-product\"\n");
+    let readable = Readable::new(&namespace, "[[system]]\nproduct = \"no-such-product\"\n");
     // Without any right, so that touching the kernel would fail in other words.
-    let output = as_nobody(&namespace, &["run", "--config", file.0.to_str().unwrap()]);
+    let output = readable.run_as_nobody(&namespace);
     let (stdout, stderr) = command::text(&output);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert_eq!(stdout, "");
@@ -114,8 +117,8 @@ fn bad_config_ends_it_before_the_kernel_is_touched() {
 #[test]
 fn without_rights_it_says_so_in_a_sentence() {
     let namespace = Namespace::new("host");
-    let file = ConfigFile::new(&namespace, config::SQL_SERVER);
-    let output = as_nobody(&namespace, &["run", "--config", file.0.to_str().unwrap()]);
+    let readable = Readable::new(&namespace, config::SQL_SERVER);
+    let output = readable.run_as_nobody(&namespace);
     let (stdout, stderr) = command::text(&output);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert_eq!(stdout, "");
@@ -138,39 +141,33 @@ fn doctor(prepare: &str) -> (Option<i32>, String) {
     (output.status.code(), stdout)
 }
 
-/// The two lines on what is not there.
-fn lacks<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
+/// What is said of something that is not there: what was looked for, and what is lost.
+fn lacks<'t>(text: &'t str, name: &str) -> (&'t str, &'t str) {
     let mut lines = text.lines().skip_while(|line| !line.contains(name));
-    let both = [lines.next(), lines.next()];
-    both.into_iter().flatten().map(str::trim).collect()
+    let found = lines.next().and_then(|line| line.strip_prefix("lacks")).map(str::trim);
+    let lost = lines.next().and_then(|line| line.trim().strip_prefix("without it: "));
+    found.zip(lost).unwrap_or_else(|| panic!("{text}"))
 }
 
 #[test]
 fn doctor_says_what_is_lost() {
     let (code, text) = doctor("true");
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.lines().any(|line| line.starts_with("ok") && line.contains("BTF")), "{text}");
+    for name in ["BTF", "cgroup v2"] {
+        let line = text.lines().find(|line| line.contains(name)).unwrap();
+        assert!(line.starts_with("ok "), "{text}");
+    }
 
     let (code, text) = doctor("mount -t tmpfs none /sys/kernel/btf");
     assert_eq!(code, Some(0), "{text}");
-    assert_eq!(
-        lacks(&text, "BTF"),
-        [
-            "lacks BTF           no /sys/kernel/btf/vmlinux",
-            "without it: drops and their reasons cannot be read, packets on the wire are counted \
-             all the same",
-        ]
-    );
+    let (found, lost) = lacks(&text, "BTF");
+    assert_eq!(found, "BTF           no /sys/kernel/btf/vmlinux");
+    assert!(lost.contains("packets on the wire are counted all the same"), "{text}");
 
     let root = "$(awk '$0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)";
     let (code, text) = doctor(&format!("umount -l {root}"));
     assert_eq!(code, Some(0), "{text}");
-    assert_eq!(
-        lacks(&text, "cgroup v2"),
-        [
-            "lacks cgroup v2     not mounted",
-            "without it: what reaches a socket cannot be told from what the host drops, packets \
-             on the wire are counted all the same",
-        ]
-    );
+    let (found, lost) = lacks(&text, "cgroup v2");
+    assert_eq!(found, "cgroup v2     not mounted");
+    assert!(lost.contains("packets on the wire are counted all the same"), "{text}");
 }

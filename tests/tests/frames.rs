@@ -100,7 +100,7 @@ fn first_fragment_counts_and_the_others_are_told() {
     const FRAGMENT: u8 = 44;
     let datagram = udp(40000, 32006, &[9; 3000]);
     let pieces = [&datagram[..1440], &datagram[1440..2880], &datagram[2880..]];
-    let train4 = [(MORE, pieces[0]), (MORE | 180, pieces[1]), (360, pieces[2])]
+    let train4 = [(MORE, pieces[0]), (MORE + 180, pieces[1]), (360, pieces[2])]
         .map(|(field, piece)| ethernet(&[], IPV4, &ipv4(THERE4, HERE4, UDP, field, 0, piece)));
     let train6 = [(0, true, pieces[0]), (180, true, pieces[1]), (360, false, pieces[2])].map(
         |(offset, more, piece)| {

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tests::{
     Daemon, Exchange, Flow, ForeignProgram, HOST4, Namespace, Open, PEER4, Pair, Wire, config,
     listen,
     net::{HOST_MAC, PEER_MAC, join, neighbours},
-    segments, tcx_programs,
+    segments, tcx_programs, wall_clock,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -33,7 +33,7 @@ fn interface_that_comes_is_watched_within_a_second_and_forgotten_when_it_goes() 
     let daemon = Daemon::start(&host, config::SQL_SERVER);
     assert_eq!(daemon.report().watched(), ["lo"]);
 
-    let made = Timestamp::now();
+    let made = wall_clock();
     join(&host, "late0", HOST_MAC, &peer, "eth0", PEER_MAC);
     host.ip(&format!(
         "address add 10.20.0.1/24 dev late0\n{}",

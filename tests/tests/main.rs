@@ -15,6 +15,8 @@ mod map_full;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod sides;
 #[cfg(test)]
 mod verdicts;

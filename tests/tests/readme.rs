@@ -1,7 +1,5 @@
 //! Every command of the README is run, block by block, as it stands there.
 
-#![expect(clippy::unwrap_used, reason = "a step that fails ends the test")]
-
 use std::{fs, path::Path, process::Stdio};
 
 use tests::{Namespace, binary, command::program};

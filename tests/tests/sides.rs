@@ -10,7 +10,7 @@ use nix::sys::socket::{
 };
 use tests::{
     DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Pair, Wire,
-    attempt, config, listen, segments,
+    attempt, config, listen, segments, turned_away,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -190,7 +190,7 @@ fn listener_that_came_later_is_the_server() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let at = SocketAddr::new(HOST4, 50051);
-    assert!(attempt(&pair.peer, at, DEADLINE).is_err());
+    turned_away(&pair.peer, at, DEADLINE);
     let refused = (Wire::new(1, V4 + 40), Wire::new(1, V4 + 20));
     daemon.counts(AGENT, refused.0, refused.1);
 
@@ -212,8 +212,8 @@ fn rst_of_a_closed_port_belongs_to_the_flow() {
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let patience = Duration::from_secs(5);
     for _ in 0..3 {
-        assert!(attempt(&pair.peer, SocketAddr::new(HOST4, 50051), patience).is_err());
-        assert!(attempt(&pair.host, SocketAddr::new(PEER4, 11113), patience).is_err());
+        turned_away(&pair.peer, SocketAddr::new(HOST4, 50051), patience);
+        turned_away(&pair.host, SocketAddr::new(PEER4, 11113), patience);
     }
     let (asked, refused) = (Wire::new(3, 3 * (V4 + 40)), Wire::new(3, 3 * (V4 + 20)));
     daemon.counts(AGENT, asked, refused);

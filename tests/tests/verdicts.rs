@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tests::{
-    Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, attempt, binary, command, config, listen,
+    Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, binary, command, config, listen, turned_away,
+    wall_clock,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -23,7 +24,7 @@ fn at(address: IpAddr, port: u16) -> SocketAddr {
 }
 
 fn works(pair: &Pair, daemon: &Daemon<'_>, flow: Flow<'_>) {
-    let before = Timestamp::now();
+    let before = wall_clock();
     let open = if flow.1 == "server" {
         Open::new(&pair.peer, &listen(&pair.host, at(HOST4, 50051)), at(HOST4, 50051))
     } else {
@@ -99,7 +100,7 @@ fn missing_when_presence_is_due_and_unknown_until_then() {
     open.send(1000, 1000);
     tests::until("ok", tests::DEADLINE, || {
         let said = AGENT.find(&daemon.report()).clone();
-        if said.verdict == "ok" { Ok(()) } else { Err(said) }
+        if said.verdict == "ok" { Ok(()) } else { Err(Box::new(said)) }
     });
     drop(open);
     // Three seconds later nothing has been seen for too long.
@@ -182,8 +183,8 @@ fn blocked_by_the_hosts_firewall_until_it_is_mended() {
          tcp dport 50051 counter name blocked drop\n}",
     );
     let listener = listen(&pair.host, at(HOST4, 50051));
-    let before = Timestamp::now();
-    assert!(attempt(&pair.peer, at(HOST4, 50051), PATIENCE).is_err());
+    let before = wall_clock();
+    turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
     let attempts = pair.host.nft_counter("blocked");
     assert!(attempts >= 3, "{attempts}");
     attempted(&daemon, AGENT, attempts);
@@ -218,7 +219,7 @@ fn blocked_beyond_the_host_until_it_is_mended() {
          tcp dport 11113 counter name blocked drop\n}",
     );
     let listener = listen(&pair.peer, at(PEER4, 11113));
-    assert!(attempt(&pair.host, at(PEER4, 11113), PATIENCE).is_err());
+    turned_away(&pair.host, at(PEER4, 11113), PATIENCE);
     let attempts = pair.peer.nft_counter("blocked");
     assert!(attempts >= 3, "{attempts}");
     attempted(&daemon, CLUSTER, attempts);
@@ -238,8 +239,8 @@ fn refused_until_it_is_mended() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     thread::scope(|scope| {
-        scope.spawn(|| assert!(attempt(&pair.peer, at(HOST4, 50051), PATIENCE).is_err()));
-        scope.spawn(|| assert!(attempt(&pair.host, at(PEER4, 11113), PATIENCE).is_err()));
+        scope.spawn(|| turned_away(&pair.peer, at(HOST4, 50051), PATIENCE));
+        scope.spawn(|| turned_away(&pair.host, at(PEER4, 11113), PATIENCE));
     });
     for (flow, cause) in [(AGENT, "undetermined"), (CLUSTER, "remote-refused")] {
         let said = daemon.verdict(flow, "refused", Some(cause));

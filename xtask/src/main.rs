@@ -9,6 +9,8 @@ mod setup;
 mod test;
 mod tidy;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 /// What a contributor runs.
@@ -31,10 +33,20 @@ enum Task {
     Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Task::parse() {
+fn main() -> ExitCode {
+    match run(&Task::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> anyhow::Result<()> {
+    match task {
         Task::Setup => setup::run(),
-        Task::Demo { keep } => demo::run(keep),
+        Task::Demo { keep } => demo::run(*keep),
         Task::Test => test::run(),
         Task::Bench => bench::run(),
         Task::Tidy => tidy::run(),

@@ -1,0 +1,151 @@
+//! What attempts to connect come to.
+
+use super::*;
+
+#[test]
+fn answered_attempt_is_ok_until_the_window_ends() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(agent, syn);
+    bench.transmit(agent, syn_ack);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Ok, None));
+    bench.wait(26 * 3600);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Ok, None));
+    bench.wait(1);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Idle, None));
+}
+
+#[test]
+fn unanswered_attempt_is_blocked_after_the_grace_and_since_it_began() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.wait(10);
+    let began = bench.now();
+    bench.receive(agent, syn);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Idle, None));
+    bench.wait(1);
+    bench.receive(agent, syn);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Idle, None));
+    bench.wait(2);
+    let judgement = bench.judge("agent-50051");
+    assert_eq!((judgement.verdict, judgement.cause), (Verdict::Blocked, Some(Cause::Undetermined)));
+    assert_eq!(judgement.since, began);
+    let (failing, failure, interface) = &judgement.failing[0];
+    assert_eq!((*failing, failure.attempts), (agent, 2));
+    assert_eq!(interface.as_deref(), Some("eth0"));
+}
+
+#[test]
+fn own_attempt_without_an_answer_is_blocked_beyond_this_host() {
+    let mut bench = Bench::new();
+    let vdi = flow(Side::Client, "10.20.0.7", 11113);
+    bench.transmit(vdi, syn);
+    bench.verdict("mssql-vdi-11113");
+    bench.wait(3);
+    assert_eq!(bench.verdict("mssql-vdi-11113"), (Verdict::Blocked, Some(Cause::NoAnswer)));
+}
+
+#[test]
+fn reset_in_answer_is_refused_at_once() {
+    let mut bench = Bench::new();
+    let vdi = flow(Side::Client, "10.20.0.7", 11113);
+    bench.transmit(vdi, syn);
+    bench.receive(vdi, rst);
+    assert_eq!(bench.verdict("mssql-vdi-11113"), (Verdict::Refused, Some(Cause::RemoteRefused)));
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(agent, syn);
+    bench.transmit(agent, rst);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Refused, Some(Cause::Undetermined)));
+}
+
+#[test]
+fn reset_that_ends_an_open_connection_is_no_refusal() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(agent, syn);
+    bench.transmit(agent, syn_ack);
+    bench.verdict("agent-50051");
+    bench.wait(1);
+    bench.transmit(agent, rst);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Ok, None));
+}
+
+#[test]
+fn success_closes_a_failure() {
+    let mut bench = Bench::new();
+    let vdi = flow(Side::Client, "10.20.0.7", 11113);
+    bench.transmit(vdi, syn);
+    bench.receive(vdi, rst);
+    assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Refused);
+    bench.wait(60);
+    bench.transmit(vdi, syn);
+    bench.receive(vdi, syn_ack);
+    let judgement = bench.judge("mssql-vdi-11113");
+    assert_eq!((judgement.verdict, judgement.since), (Verdict::Ok, bench.now()));
+}
+
+#[test]
+fn failure_stays_for_a_window_after_the_last_attempt() {
+    let mut bench = Bench::new();
+    let vdi = flow(Side::Client, "10.20.0.7", 11113);
+    bench.transmit(vdi, syn);
+    bench.receive(vdi, rst);
+    bench.verdict("mssql-vdi-11113");
+    bench.wait(26 * 3600);
+    assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Refused);
+    bench.wait(1);
+    assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Idle);
+}
+
+#[test]
+fn one_failing_peer_fails_the_group() {
+    let mut bench = Bench::new();
+    let good = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(good, syn);
+    bench.transmit(good, syn_ack);
+    bench.receive(flow(Side::Server, "10.20.0.8", 50051), syn);
+    bench.verdict("agent-50051");
+    bench.wait(3);
+    let judgement = bench.judge("agent-50051");
+    assert_eq!(judgement.verdict, Verdict::Blocked);
+    assert_eq!((judgement.failing.len(), judgement.peers_seen), (1, 2));
+}
+
+#[test]
+fn open_connection_without_its_opening_is_ok_when_both_ends_talk() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(agent, data);
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Idle);
+    bench.wait(1);
+    bench.receive(agent, data);
+    bench.transmit(agent, data);
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Ok);
+}
+
+#[test]
+fn open_connection_does_not_hide_that_new_ones_fail() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(agent, syn);
+    bench.transmit(agent, syn_ack);
+    bench.verdict("agent-50051");
+    for _ in 0..4 {
+        bench.wait(1);
+        bench.receive(agent, syn);
+        bench.transmit(agent, data);
+        bench.verdict("agent-50051");
+    }
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Blocked);
+}
+
+#[test]
+fn datagrams_one_way_are_unknown_and_answered_ones_ok() {
+    let mut bench = Bench::new();
+    let mut scan = flow(Side::Server, "10.30.0.9", 32006);
+    scan.transport = Transport::Udp;
+    bench.receive(scan, data);
+    assert_eq!(bench.verdict("scan-32006").0, Verdict::Unknown);
+    bench.transmit(scan, data);
+    assert_eq!(bench.verdict("scan-32006").0, Verdict::Ok);
+}

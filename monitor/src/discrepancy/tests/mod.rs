@@ -1,0 +1,134 @@
+//! The ledger on a clock that the test moves.
+
+mod attempts;
+mod flows;
+mod windows;
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+
+use super::{Assessment, Cause, Judgement, Ledger, Verdict};
+use crate::{
+    config,
+    expect::{Expectation, Names, expectations},
+    observe::{Counters, FlowId, Hook, Loss, Side, Snapshot, Tally, Transport},
+};
+
+const CONFIG: &str = r#"
+    [[system]]
+    product = "ibm-backup-recovery"
+    roles = ["ms-sql-server", "host"]
+    peers.cluster = ["10.20.0.0/24"]
+
+    [[system]]
+    product = "ibm-cloud-backup"
+    roles = ["agent"]
+    scenario = "commercial"
+    peers.portal = ["10.20.0.5"]
+    peers.central-control = ["10.20.0.5"]
+
+    [[system]]
+    product = "gigavault-storage"
+    roles = ["server"]
+    sections = ["tcp_port_32004", "udp_port_32006"]
+    peers.client = ["10.30.0.0/24"]
+    [[system.expect]]
+    flow = "backup-*"
+    within = "1h"
+"#;
+
+/// A monitor whose time and counts the test sets.
+struct Bench {
+    ledger: Ledger,
+    expectations: Vec<Expectation>,
+    names: Names,
+    snapshot: Snapshot,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let started = "2026-01-01T00:00:00Z".parse().unwrap();
+        Self {
+            ledger: Ledger::new(started),
+            expectations: expectations(&config::parse("test.toml", CONFIG).unwrap()),
+            names: Names::new(),
+            snapshot: Snapshot {
+                taken: started,
+                flows: BTreeMap::new(),
+                evicted: Vec::new(),
+                capacity: 16,
+                lost: BTreeMap::new(),
+                coverage: Vec::new(),
+            },
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.snapshot.taken
+    }
+
+    fn wait(&mut self, seconds: i64) {
+        self.snapshot.taken += SignedDuration::from_secs(seconds);
+    }
+
+    fn flow(&mut self, id: FlowId) -> &mut Tally {
+        self.snapshot.flows.entry(id).or_insert(Tally {
+            received: Counters::ZERO,
+            transmitted: Counters::ZERO,
+            forwarded: 0,
+            last_received: None,
+            last_transmitted: None,
+            interface: Some("eth0".to_owned()),
+        })
+    }
+
+    fn receive(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
+        let now = self.now();
+        let tally = self.flow(id);
+        tally.received.packets += 1;
+        more(&mut tally.received);
+        tally.last_received = Some(now);
+    }
+
+    fn transmit(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
+        let now = self.now();
+        let tally = self.flow(id);
+        tally.transmitted.packets += 1;
+        more(&mut tally.transmitted);
+        tally.last_transmitted = Some(now);
+    }
+
+    fn assess(&mut self) -> Assessment {
+        self.ledger.assess(&self.snapshot, &self.expectations, &self.names)
+    }
+
+    fn judge(&mut self, flow: &str) -> Judgement {
+        let index = self.expectations.iter().rposition(|e| e.key.flow == flow).unwrap();
+        self.assess().judgements.swap_remove(index).unwrap()
+    }
+
+    fn verdict(&mut self, flow: &str) -> (Verdict, Option<Cause>) {
+        let judgement = self.judge(flow);
+        (judgement.verdict, judgement.cause)
+    }
+}
+
+fn flow(side: Side, peer: &str, service_port: u16) -> FlowId {
+    let peer = peer.parse().unwrap();
+    FlowId { service_port, transport: Transport::Tcp, side, loopback: false, peer }
+}
+
+fn syn(counters: &mut Counters) {
+    counters.syn += 1;
+}
+
+fn syn_ack(counters: &mut Counters) {
+    counters.syn_ack += 1;
+}
+
+fn rst(counters: &mut Counters) {
+    counters.rst += 1;
+}
+
+fn data(_: &mut Counters) {}
