@@ -118,17 +118,54 @@ fn describe(product: &Product, flow: &Flow) -> String {
     line("to", &flow.to.join(", "));
     line("port", &ports(flow));
     line("requirement", &flow.requirement.to_string());
-    if let Some(condition) = &flow.condition {
-        line("only if", condition);
+    let sayings = [
+        ("only if", flow.condition.clone()),
+        ("without it", flow.without.clone()),
+        ("since", flow.since.as_ref().map(|version| format!("version {version}"))),
+        ("replaces", flow.replaces.as_ref().map(|other| format!("{}, {}", other.flow, other.when))),
+        (
+            "port set by",
+            flow.changeable.as_ref().map(|changeable| {
+                let both =
+                    if changeable.same_at_both_ends { ", the same at both ends" } else { "" };
+                format!("{}{both}", changeable.setting)
+            }),
+        ),
+    ];
+    for (name, saying) in sayings {
+        if let Some(saying) = saying {
+            line(name, &saying);
+        }
+    }
+    let rules = [
+        (flow.every_member, "every machine of the role has to be reachable, not just any"),
+        (flow.same_host, "it never leaves the machine"),
+        (flow.both_ways, "the port is open at both ends"),
+        (!flow.firewall, "no firewall needs a rule for it"),
+        (flow.no_tls_inspection, "nothing on the way may open TLS"),
+        (flow.by_name, "address the peer by its name"),
+    ];
+    for (holds, rule) in rules {
+        if holds {
+            line("rule", rule);
+        }
     }
     if !flow.scenarios.is_empty() {
         line("scenarios", &flow.scenarios.join(", "));
+    }
+    for endpoint in &flow.endpoints {
+        let addresses: Vec<String> = endpoint.addresses.iter().map(ToString::to_string).collect();
+        let name = endpoint.name.as_deref().unwrap_or_default();
+        line("endpoint", format!("{name} {}", addresses.join(" ")).trim());
     }
     for source in &flow.sources {
         let title = product.document(&source.document).map_or("", |document| &document.title);
         line("source", &format!("{}, section {} ({title})", source.document, source.section));
         if let Some(doubt) = &source.doubt {
             line("doubt", doubt);
+        }
+        if let Some(reading) = &source.reading {
+            line("reading", reading);
         }
     }
     text

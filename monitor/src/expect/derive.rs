@@ -28,7 +28,14 @@ fn of_system(system: &System) -> Vec<Expectation> {
             }
             continue;
         }
-        let ends = [(Side::Client, &flow.from, &flow.to), (Side::Server, &flow.to, &flow.from)];
+        let mut ends =
+            vec![(Side::Client, &flow.from, &flow.to), (Side::Server, &flow.to, &flow.from)];
+        if flow.both_ways {
+            ends.extend([
+                (Side::Client, &flow.to, &flow.from),
+                (Side::Server, &flow.from, &flow.to),
+            ]);
+        }
         for (side, ours, theirs) in ends {
             if plays(ours) {
                 let groups: BTreeSet<&String> = theirs.iter().collect();

@@ -146,7 +146,12 @@ impl Attached {
                 continue;
             }
             let link = match mode {
-                Mode::Tcx => attach_tcx(object, program, &self.interface, direction),
+                Mode::Tcx => {
+                    attach_tcx(object, program, &self.interface, direction).or_else(|_| {
+                        // A kernel can be new enough and built without TCX.
+                        attach_clsact(object, program, &self.interface, direction, made_qdiscs)
+                    })
+                }
                 Mode::Clsact => {
                     attach_clsact(object, program, &self.interface, direction, made_qdiscs)
                 }
