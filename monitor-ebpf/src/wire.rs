@@ -68,9 +68,10 @@ enum Heading {
 #[inline(always)]
 fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
     let bytes = Direct::new(context);
-    match packet::locate_plain(&bytes, link) {
-        Ok(packet) => count(context, &bytes, packet, path),
-        Err(Skip::NotIp | Skip::OtherTransport) => {}
+    let counted =
+        packet::locate_plain(&bytes, link).and_then(|packet| count(context, &bytes, packet, path));
+    match counted {
+        Ok(()) | Err(Skip::NotIp | Skip::OtherTransport) => {}
         Err(Skip::Fragment) => lose(Loss::Fragment),
         Err(Skip::Malformed) => unparsable(context),
         Err(Skip::Truncated | Skip::Deeper) => watch_deeper(context, link, path),
@@ -82,9 +83,10 @@ fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
 #[inline(never)]
 fn watch_deeper(context: &TcContext, link: Link, path: Path) {
     let bytes = Whole(context);
-    match packet::locate(&bytes, link) {
-        Ok(packet) => count(context, &bytes, packet, path),
-        Err(Skip::NotIp | Skip::OtherTransport) => {}
+    let counted =
+        packet::locate(&bytes, link).and_then(|packet| count(context, &bytes, packet, path));
+    match counted {
+        Ok(()) | Err(Skip::NotIp | Skip::OtherTransport) => {}
         Err(Skip::Fragment) => lose(Loss::Fragment),
         Err(Skip::Malformed | Skip::Truncated | Skip::Deeper) => unparsable(context),
     }
@@ -103,17 +105,15 @@ fn unparsable(context: &TcContext) {
 
 /// Counts the packet if it is on a documented port.
 #[inline(always)]
-fn count<B: Bytes>(context: &TcContext, bytes: &B, packet: Packet, path: Path) {
+fn count<B: Bytes>(context: &TcContext, bytes: &B, packet: Packet, path: Path) -> Result<(), Skip> {
     let to_service = documented(packet.transport, packet.destination_port);
     let from_service = documented(packet.transport, packet.source_port);
-    if !to_service && !from_service {
-        return;
+    if to_service || from_service {
+        let flags = packet.tcp_flags(bytes).ok_or(Skip::Truncated)?;
+        let seen = Seen { context, bytes, packet, path, flags };
+        seen.count(to_service, from_service);
     }
-    let Some(flags) = packet.tcp_flags(bytes) else {
-        return unparsable(context);
-    };
-    let seen = Seen { context, bytes, packet, path, flags };
-    seen.count(to_service, from_service);
+    Ok(())
 }
 
 /// A packet on a documented port.
@@ -132,24 +132,29 @@ impl<B: Bytes> Seen<'_, B> {
     #[inline(always)]
     fn count(&self, to_service: bool, from_service: bool) {
         let opening = self.flags & SYN_ACK;
-        if to_service && opening != SYN_ACK && self.count_known(Heading::ToService) {
+        // Where flows are known for both ports, the lower one is more likely the service's.
+        let rather_from = from_service && self.packet.source_port < self.packet.destination_port;
+        if to_service && !rather_from && opening != SYN_ACK && self.count_known(Heading::ToService)
+        {
             return;
         }
         if from_service && opening != SYN && self.count_known(Heading::FromService) {
             return;
         }
-        let heading = match opening {
-            SYN if to_service => Heading::ToService,
-            SYN_ACK if from_service => Heading::FromService,
+        let (heading, opens) = match opening {
+            SYN if to_service => (Heading::ToService, true),
+            SYN_ACK if from_service => (Heading::FromService, true),
             SYN | SYN_ACK => return,
-            _ if to_service && self.packet.transport == Transport::Udp => Heading::ToService,
-            _ => return lose(Loss::Unplaced),
+            _ => (Heading::ToService, self.packet.transport == Transport::Udp),
         };
-        if let Some(key) = self.key(heading) {
+        if !to_service && heading == Heading::ToService {
+            return lose(Loss::Unplaced);
+        }
+        if opens && let Some(key) = self.key(heading) {
             create(self.context, &key);
         }
         if !self.count_known(heading) {
-            lose(Loss::FlowMapFull);
+            lose(if opens { Loss::FlowMapFull } else { Loss::Unplaced });
         }
     }
 

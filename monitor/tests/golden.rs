@@ -34,7 +34,7 @@ fn status_reads_like_advice() {
 fn metrics_are_these() {
     let report = sample();
     let reload = Reload { successful: false, last_success: report.started };
-    let text = metrics::render(Some(&report), reload).unwrap();
+    let text = metrics::render(&report, reload).unwrap();
     let ours: Vec<&str> = text.lines().filter(|line| line.contains("backupflow_")).collect();
     compare("tests/golden/metrics.txt", &format!("{}\n", ours.join("\n")));
     assert!(text.contains("process_resident_memory_bytes"));
@@ -44,7 +44,7 @@ fn metrics_are_these() {
 fn every_metric_of_the_table_is_in_the_sample() {
     let report = sample();
     let reload = Reload { successful: true, last_success: report.started };
-    let text = metrics::render(Some(&report), reload).unwrap();
+    let text = metrics::render(&report, reload).unwrap();
     for (name, _, _) in metrics::METRICS {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
     }

@@ -77,7 +77,10 @@ impl Readable {
         let readable = Self(std::env::temp_dir().join(namespace.name()));
         fs::create_dir(&readable.0).unwrap();
         fs::write(readable.0.join("config.toml"), config).unwrap();
-        fs::copy(binary(), readable.0.join("backupflow")).unwrap();
+        // Not by this process: a thread that starts a program would hold the file open for
+        // writing for a moment, and then it cannot be run.
+        let copy = readable.0.join("backupflow");
+        command::run("cp", &[binary().to_str().unwrap(), copy.to_str().unwrap()]);
         readable
     }
 

@@ -33,8 +33,8 @@ fn interface_that_comes_is_watched_within_a_second_and_forgotten_when_it_goes() 
     let daemon = Daemon::start(&host, config::SQL_SERVER);
     assert_eq!(daemon.report().watched(), ["lo"]);
 
-    let made = wall_clock();
     join(&host, "late0", HOST_MAC, &peer, "eth0", PEER_MAC);
+    let made = wall_clock();
     host.ip(&format!(
         "address add 10.20.0.1/24 dev late0\n{}",
         neighbours("late0", PEER_MAC, &[PEER4])

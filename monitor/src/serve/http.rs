@@ -110,7 +110,11 @@ pub fn router(shared: Shared) -> Router {
 }
 
 async fn metrics_page(State(shared): State<Shared>) -> Response {
-    match metrics::render(shared.report().as_deref(), shared.reload()) {
+    // Not a scrape without the series of flows: they would seem to have come into being later.
+    let Some(report) = shared.report() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "no report yet\n").into_response();
+    };
+    match metrics::render(&report, shared.reload()) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

@@ -100,8 +100,8 @@ pub const METRICS: [(&str, MetricType, &str); 19] = [
     ),
 ];
 
-/// The text of `/metrics`. Without a report there are no series of flows yet.
-pub fn render(report: Option<&Report>, reload: Reload) -> Result<String, prometheus::Error> {
+/// The text of `/metrics`.
+pub fn render(report: &Report, reload: Reload) -> Result<String, prometheus::Error> {
     let registry = Registry::new();
     registry.register(Box::new(ProcessCollector::for_self()))?;
     registry.register(Box::new(Families::of(report, reload)))?;
@@ -124,7 +124,7 @@ impl Collector for Families {
 }
 
 impl Families {
-    fn of(report: Option<&Report>, reload: Reload) -> Self {
+    fn of(report: &Report, reload: Reload) -> Self {
         let families = METRICS.into_iter().map(|(name, kind, help)| {
             let mut family = MetricFamily::default();
             family.set_name(name.to_owned());
@@ -141,9 +141,7 @@ impl Families {
             &[],
             seconds(Some(reload.last_success)),
         );
-        if let Some(report) = report {
-            families.add_report(report);
-        }
+        families.add_report(report);
         families.0.retain(|_, family| !family.get_metric().is_empty());
         families
     }
