@@ -45,8 +45,21 @@ impl Namespace {
         let namespace = Self { name };
         // Outside every documented port, so that no port is one by chance.
         namespace.sysctl("net/ipv4/ip_local_port_range", "40000 45000");
+        namespace.send_once();
         namespace.ip("link set lo up");
         namespace
+    }
+
+    /// Keeps TCP from sending a segment again where a busy machine is late or changes the order,
+    /// and its acknowledgements from growing options for it: then the headers can be computed.
+    fn send_once(&self) {
+        self.sysctl("net/ipv4/tcp_sack", "0");
+        self.sysctl("net/ipv4/tcp_early_retrans", "0");
+        self.sysctl("net/ipv4/tcp_recovery", "0");
+        self.sysctl("net/ipv4/tcp_reordering", "300");
+        // Since Linux 6.11.
+        let shortest = "/proc/sys/net/ipv4/tcp_rto_min_us";
+        self.inside(|| drop(fs::write(shortest, "9000000")));
     }
 
     /// Its name.

@@ -1,6 +1,6 @@
 //! Every command of the README is run, block by block, as it stands there.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fmt::Write as _, fs, path::Path, process::Stdio};
 
 use tests::{Namespace, binary, command::program};
 
@@ -43,7 +43,7 @@ fn commands_of_the_readme_work_as_they_stand() {
     // The build is the one under test, in the place where the README's build puts its own.
     let mut script = String::from("set -euo pipefail -o monitor\nbuilt=$(mktemp -d)\n");
     script.push_str("cp -r docs \"$built\"/\nmkdir -p \"$built\"/target/release\n");
-    script.push_str(&format!("cp {} \"$built\"/target/release/backupflow\n", binary().display()));
+    writeln!(script, "cp {} \"$built\"/target/release/backupflow", binary().display()).unwrap();
     script.push_str("cd \"$built\"\ntrap 'cd /; rm -r \"$built\"' EXIT\n");
     // Nothing of the machine is changed: both places are empty ones of this test's own.
     script.push_str("mount -t tmpfs none /usr/local/bin\n");
@@ -57,9 +57,8 @@ fn commands_of_the_readme_work_as_they_stand() {
             }
             run += 1;
             let command = line.trim();
-            script.push_str(&format!("echo '$ {}'\n", command.replace('\'', "'\\''")));
-            script.push_str(command);
-            script.push('\n');
+            let quoted = command.replace('\'', "'\\''");
+            writeln!(script, "echo '$ {quoted}'\n{command}").unwrap();
             if command.contains("config.example.toml") {
                 let config = block_after(&readme, "First result in five minutes", "toml");
                 script.push_str("cat > /etc/backupflow/config.toml <<'CONFIG'\n");

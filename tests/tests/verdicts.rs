@@ -16,7 +16,7 @@ const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const SMB: Flow<'_> = Flow("mssql-smb-445", "client", "cluster");
 
-/// Long enough for the first two retransmissions of a SYN, after one second and after three.
+/// Long enough for several retransmissions of a SYN, and for the daemon to give an attempt up.
 const PATIENCE: Duration = Duration::from_millis(4500);
 
 fn at(address: IpAddr, port: u16) -> SocketAddr {
