@@ -2,17 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{Attempt, Blindness, Cause, Failure, Track, Verdict};
+use super::{Attempt, Blindness, Cause, DEFAULT_WINDOW, Failure, Track, Verdict};
 use crate::{
     expect::{Expectation, Key, Match, Matcher, Names, Peers},
     observe::{Counters, FlowId, Loss, Side, Snapshot, Tally, Transport, add},
 };
-
-/// How long a success counts where the config says nothing, and how long a failure stays after the
-/// last attempt: a nightly job and two hours.
-const DEFAULT_WINDOW: SignedDuration = SignedDuration::from_hours(26);
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
 const MOST_UNEXPECTED: usize = 100;
@@ -134,12 +130,6 @@ impl Ledger {
         for (flow, tally) in &snapshot.flows {
             let track = self.tracks.entry(*flow).or_default();
             track.advance(flow, tally, now);
-            if track
-                .failure
-                .is_some_and(|failure| now.duration_since(failure.last) > DEFAULT_WINDOW)
-            {
-                track.failure = None;
-            }
             let matches = matcher.matches(flow, tally);
             for found in &matches {
                 gathered[found.expectation].take_in(*found, flow, tally, track);
@@ -354,7 +344,7 @@ impl Gathered {
         if flow.transport == Transport::Udp && track.last_success.is_none() {
             self.one_way = self.one_way.max(tally.last_seen());
         }
-        if let Some(failure) = track.failure {
+        if let Some(failure) = track.failing() {
             self.failing.push((*flow, failure, tally.interface.clone()));
         }
     }

@@ -11,13 +11,17 @@ mod track;
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
 pub use ledger::{Assessment, Judgement, Ledger, PeerCounts, Unexpected};
 pub use track::{Attempt, Failure, Track};
+
+/// How long a success counts where the config says nothing, and how long a failure stays after the
+/// last attempt: a nightly job and two hours.
+const DEFAULT_WINDOW: SignedDuration = SignedDuration::from_hours(26);
 
 /// What is said of an expectation. The order is from good to bad.
 #[derive(

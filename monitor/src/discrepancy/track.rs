@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::DEFAULT_WINDOW;
 use crate::observe::{Counters, FlowId, Side, Tally, Transport};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
@@ -35,8 +36,7 @@ pub struct Failure {
 pub struct Track {
     seen: Option<(Counters, Counters)>,
     pending: Option<Failure>,
-    /// Attempts that fail.
-    pub failure: Option<Failure>,
+    failure: Option<Failure>,
     /// When both ends were last seen to talk.
     pub last_success: Option<Timestamp>,
 }
@@ -52,6 +52,7 @@ impl Track {
                 (tally.received, tally.transmitted, tally.last_received, tally.last_transmitted)
             }
         };
+        self.failure.take_if(|failure| now.duration_since(failure.last) > DEFAULT_WINDOW);
         let zero = (Counters::ZERO, Counters::ZERO);
         let (request_before, answer_before) = self.seen.replace((request, answer)).unwrap_or(zero);
         let more = |now: u64, before: u64| now.saturating_sub(before);
@@ -96,6 +97,19 @@ impl Track {
                 self.fail();
             }
         }
+    }
+
+    /// Attempts that fail, those included that could still be answered.
+    pub fn failing(&self) -> Option<Failure> {
+        let failure = self.failure?;
+        Some(match self.pending {
+            None => failure,
+            Some(pending) => Failure {
+                last: pending.last,
+                attempts: failure.attempts + pending.attempts,
+                ..failure
+            },
+        })
     }
 
     /// The pending attempts failed.

@@ -149,3 +149,16 @@ fn datagrams_one_way_are_unknown_and_answered_ones_ok() {
     bench.transmit(scan, data);
     assert_eq!(bench.verdict("scan-32006").0, Verdict::Ok);
 }
+
+#[test]
+fn attempts_that_could_still_be_answered_count_as_evidence() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(agent, syn);
+    bench.assess();
+    bench.wait(3);
+    bench.assess();
+    bench.receive(agent, syn);
+    let failure = bench.judge("agent-50051").failing[0].1;
+    assert_eq!((failure.attempts, failure.last), (2, bench.now()));
+}
