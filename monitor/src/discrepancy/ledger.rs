@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use super::{Attempt, Blindness, Cause, DEFAULT_WINDOW, Failure, Track, Verdict};
+use super::{
+    Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict,
+    verdict::{Gathered, Sight},
+};
 use crate::{
     expect::{Expectation, Key, Match, Matcher, Names, Peers},
-    observe::{Counters, FlowId, Loss, Side, Snapshot, Tally, Transport, add},
+    observe::{Counters, FlowId, Snapshot, Tally, Transport, add},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
@@ -65,13 +68,11 @@ pub struct Unexpected {
 /// The memory between snapshots.
 #[derive(Debug)]
 pub struct Ledger {
-    started: Timestamp,
+    sight: Sight,
     tracks: HashMap<FlowId, Track>,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<(Key, Option<usize>), PeerCounts>,
-    blindness: Option<Blindness>,
-    flow_map_full: u64,
 }
 
 /// What the ledger says after a snapshot.
@@ -85,16 +86,6 @@ pub struct Assessment {
     pub unexpected_total: usize,
 }
 
-/// What is gathered for one expectation while the flows are gone through.
-#[derive(Debug, Default)]
-struct Gathered {
-    counts: BTreeMap<Option<usize>, PeerCounts>,
-    failing: Vec<(FlowId, Failure, Option<String>)>,
-    last_success: Option<Timestamp>,
-    one_way: Option<Timestamp>,
-    peers_seen: usize,
-}
-
 const NO_COUNTS: PeerCounts =
     PeerCounts { received: Counters::ZERO, transmitted: Counters::ZERO, last_seen: None };
 
@@ -102,13 +93,11 @@ impl Ledger {
     /// An empty ledger of a monitor that started to watch at a moment.
     pub fn new(started: Timestamp) -> Self {
         Self {
-            started,
+            sight: Sight::since(started),
             tracks: HashMap::new(),
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
-            blindness: None,
-            flow_map_full: 0,
         }
     }
 
@@ -121,7 +110,7 @@ impl Ledger {
     ) -> Assessment {
         let now = snapshot.taken;
         let matcher = Matcher::new(expectations, names);
-        self.note_blindness(snapshot);
+        self.sight.note(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
         let mut gathered: Vec<Gathered> =
@@ -191,28 +180,6 @@ impl Ledger {
         }
     }
 
-    fn note_blindness(&mut self, snapshot: &Snapshot) {
-        let until = snapshot.taken;
-        let full = snapshot.lost.get(&Loss::FlowMapFull).copied().unwrap_or(0);
-        if full > self.flow_map_full {
-            let reason = "the flow map was full, new flows were not counted".to_owned();
-            self.blindness = Some(Blindness { until, reason });
-        }
-        self.flow_map_full = full;
-        let faults: Vec<&str> = snapshot
-            .coverage
-            .iter()
-            .filter(|hook| hook.fault.is_some())
-            .map(|hook| hook.interface.as_deref().unwrap_or(hook.hook))
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        if !faults.is_empty() {
-            let reason = format!("not watched: {}", faults.join(", "));
-            self.blindness = Some(Blindness { until, reason });
-        }
-    }
-
     fn judge(
         &mut self,
         expectation: &Expectation,
@@ -223,7 +190,7 @@ impl Ledger {
         gathered.failing.sort_by_key(|(flow, failure, _)| {
             (failure.attempt == Attempt::Refused, failure.since, *flow)
         });
-        let (verdict, cause, reason) = self.verdict(expectation, &gathered, names, now);
+        let (verdict, cause, reason) = self.sight.verdict(expectation, &gathered, names, now);
         let since = self.since(expectation, &gathered, (verdict, cause), now);
         Judgement {
             verdict,
@@ -236,57 +203,6 @@ impl Ledger {
             peers_seen: gathered.peers_seen,
             counts: gathered.counts,
         }
-    }
-
-    fn verdict(
-        &self,
-        expectation: &Expectation,
-        gathered: &Gathered,
-        names: &Names,
-        now: Timestamp,
-    ) -> (Verdict, Option<Cause>, Option<String>) {
-        let unknown = |reason: String| (Verdict::Unknown, None, Some(reason));
-        if let Some((flow, failure, _)) = gathered.failing.first() {
-            let (verdict, cause) = match (failure.attempt, flow.side) {
-                (Attempt::Unanswered, Side::Client) => (Verdict::Blocked, Cause::NoAnswer),
-                (Attempt::Unanswered, Side::Server) => (Verdict::Blocked, Cause::Undetermined),
-                (Attempt::Refused, Side::Client) => (Verdict::Refused, Cause::RemoteRefused),
-                (Attempt::Refused, Side::Server) => (Verdict::Refused, Cause::Undetermined),
-            };
-            return (verdict, Some(cause), None);
-        }
-        if !expectation.is_judgeable() {
-            return unknown("the document gives no port number".to_owned());
-        }
-        if let Some(name) = unresolved(expectation, names) {
-            return unknown(format!("the name {name} is not resolved"));
-        }
-        let window = expectation.within.unwrap_or(DEFAULT_WINDOW);
-        let recent = |at: Option<Timestamp>| at.filter(|&at| now.duration_since(at) <= window);
-        let seen_since_blind = |at: Timestamp| match &self.blindness {
-            Some(blindness) => at > blindness.until,
-            None => true,
-        };
-        if recent(gathered.last_success).is_some_and(seen_since_blind) {
-            return (Verdict::Ok, None, None);
-        }
-        if let Some(blindness) = &self.blindness
-            && now.duration_since(blindness.until) <= window
-        {
-            return unknown(blindness.reason.clone());
-        }
-        if recent(gathered.one_way).is_some() {
-            return unknown(
-                "datagrams pass one way: whether they arrive is not seen here".to_owned(),
-            );
-        }
-        if expectation.within.is_none() {
-            return (Verdict::Idle, None, None);
-        }
-        if now.duration_since(self.started) < window {
-            return unknown(format!("watched for less than {window:#}"));
-        }
-        (Verdict::Missing, Some(Cause::NeverConnected), None)
     }
 
     /// Since when the verdict stands: since the first failed attempt, or since it was first said.
@@ -307,19 +223,6 @@ impl Ledger {
             }
         }
     }
-}
-
-/// The first name of a peer that stands for no address.
-fn unresolved<'a>(expectation: &'a Expectation, names: &Names) -> Option<&'a str> {
-    let Peers::Declared(peers) = &expectation.peers else {
-        return None;
-    };
-    peers.iter().find_map(|peer| match peer {
-        crate::config::Peer::Name(name) => {
-            names.get(name).is_none_or(Vec::is_empty).then_some(name.as_str())
-        }
-        crate::config::Peer::Net(_) => None,
-    })
 }
 
 impl PeerCounts {

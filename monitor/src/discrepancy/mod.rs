@@ -8,6 +8,7 @@ mod ledger;
 #[cfg(test)]
 mod tests;
 mod track;
+mod verdict;
 
 use std::fmt;
 

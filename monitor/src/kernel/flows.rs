@@ -6,9 +6,10 @@ use aya::{
     maps::{IterableMap as _, Map, MapData, MapError, PerCpuHashMap, PerCpuValues},
     util::nr_cpus,
 };
-use monitor_common::{Counters, FlowCounts, FlowKey, names};
+use monitor_common::{FlowCounts, FlowKey, names};
 
 use super::{Error, batch::Batch};
+use crate::observe::add;
 
 /// Entries read by one system call: 256 KiB for each pair of CPUs.
 const BATCH: usize = 1024;
@@ -129,13 +130,4 @@ fn sum(values: &[FlowCounts]) -> FlowCounts {
         total.last_transmitted = total.last_transmitted.max(value.last_transmitted);
     }
     total
-}
-
-fn add(total: &mut Counters, value: &Counters) {
-    total.packets += value.packets;
-    total.bytes += value.bytes;
-    total.syn += value.syn;
-    total.syn_ack += value.syn_ack;
-    total.fin += value.fin;
-    total.rst += value.rst;
 }

@@ -1,0 +1,123 @@
+//! From what was gathered for an expectation to its verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{Attempt, Blindness, Cause, DEFAULT_WINDOW, Failure, PeerCounts, Verdict};
+use crate::{
+    config::Peer,
+    expect::{Expectation, Names, Peers},
+    observe::{FlowId, Loss, Side, Snapshot},
+};
+
+/// What is gathered for one expectation while the flows are gone through.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) counts: BTreeMap<Option<usize>, PeerCounts>,
+    pub(super) failing: Vec<(FlowId, Failure, Option<String>)>,
+    pub(super) last_success: Option<Timestamp>,
+    pub(super) one_way: Option<Timestamp>,
+    pub(super) peers_seen: usize,
+}
+
+/// What the monitor was able to see: nothing is concluded from absence where it could not.
+#[derive(Debug)]
+pub(super) struct Sight {
+    started: Timestamp,
+    blindness: Option<Blindness>,
+    flow_map_full: u64,
+}
+
+impl Sight {
+    /// Sight of a monitor that started to watch at a moment.
+    pub(super) fn since(started: Timestamp) -> Self {
+        Self { started, blindness: None, flow_map_full: 0 }
+    }
+
+    /// Takes in what a snapshot did not show.
+    pub(super) fn note(&mut self, snapshot: &Snapshot) {
+        let until = snapshot.taken;
+        let full = snapshot.lost.get(&Loss::FlowMapFull).copied().unwrap_or(0);
+        if full > self.flow_map_full {
+            let reason = "the flow map was full, new flows were not counted".to_owned();
+            self.blindness = Some(Blindness { until, reason });
+        }
+        self.flow_map_full = full;
+        let faults: Vec<&str> = snapshot
+            .coverage
+            .iter()
+            .filter(|hook| hook.fault.is_some())
+            .map(|hook| hook.interface.as_deref().unwrap_or(hook.hook))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        if !faults.is_empty() {
+            let reason = format!("not watched: {}", faults.join(", "));
+            self.blindness = Some(Blindness { until, reason });
+        }
+    }
+
+    /// The verdict, its cause, and why it cannot be said where it is unknown.
+    pub(super) fn verdict(
+        &self,
+        expectation: &Expectation,
+        gathered: &Gathered,
+        names: &Names,
+        now: Timestamp,
+    ) -> (Verdict, Option<Cause>, Option<String>) {
+        let unknown = |reason: String| (Verdict::Unknown, None, Some(reason));
+        if let Some((flow, failure, _)) = gathered.failing.first() {
+            let (verdict, cause) = match (failure.attempt, flow.side) {
+                (Attempt::Unanswered, Side::Client) => (Verdict::Blocked, Cause::NoAnswer),
+                (Attempt::Unanswered, Side::Server) => (Verdict::Blocked, Cause::Undetermined),
+                (Attempt::Refused, Side::Client) => (Verdict::Refused, Cause::RemoteRefused),
+                (Attempt::Refused, Side::Server) => (Verdict::Refused, Cause::Undetermined),
+            };
+            return (verdict, Some(cause), None);
+        }
+        if !expectation.is_judgeable() {
+            return unknown("the document gives no port number".to_owned());
+        }
+        if let Some(name) = unresolved(expectation, names) {
+            return unknown(format!("the name {name} is not resolved"));
+        }
+        let window = expectation.within.unwrap_or(DEFAULT_WINDOW);
+        let recent = |at: Option<Timestamp>| at.filter(|&at| now.duration_since(at) <= window);
+        let seen_since_blind = |at: Timestamp| match &self.blindness {
+            Some(blindness) => at > blindness.until,
+            None => true,
+        };
+        if recent(gathered.last_success).is_some_and(seen_since_blind) {
+            return (Verdict::Ok, None, None);
+        }
+        if let Some(blindness) = &self.blindness
+            && now.duration_since(blindness.until) <= window
+        {
+            return unknown(blindness.reason.clone());
+        }
+        if recent(gathered.one_way).is_some() {
+            return unknown(
+                "datagrams pass one way: whether they arrive is not seen here".to_owned(),
+            );
+        }
+        if expectation.within.is_none() {
+            return (Verdict::Idle, None, None);
+        }
+        if now.duration_since(self.started) < window {
+            return unknown(format!("watched for less than {window:#}"));
+        }
+        (Verdict::Missing, Some(Cause::NeverConnected), None)
+    }
+}
+
+/// The first name of a peer that stands for no address.
+fn unresolved<'a>(expectation: &'a Expectation, names: &Names) -> Option<&'a str> {
+    let Peers::Declared(peers) = &expectation.peers else {
+        return None;
+    };
+    peers.iter().find_map(|peer| match peer {
+        Peer::Name(name) => names.get(name).is_none_or(Vec::is_empty).then_some(name.as_str()),
+        Peer::Net(_) => None,
+    })
+}
