@@ -1,20 +1,19 @@
 //! `bench`: what the kernel programs cost.
 
+use anyhow::ensure;
+
 use crate::{
-    command::{program, run as execute},
+    command::{in_group, run as execute},
     setup,
 };
 
 /// Runs the benchmarks, which print their tables.
 pub(crate) fn run() -> anyhow::Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the benchmark loads programs into the kernel: run it as root"
+    );
     setup::ensure()?;
-    execute(&mut program(&[
-        "cargo",
-        "bench",
-        "--quiet",
-        "--package",
-        "monitor",
-        "--bench",
-        "packet",
-    ]))
+    let words = ["cargo", "bench", "--quiet", "--package", "monitor", "--bench", "packet"];
+    execute(&mut in_group(&words))
 }

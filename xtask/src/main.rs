@@ -3,9 +3,11 @@
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
 mod bench;
+mod build;
 mod command;
 mod demo;
 mod setup;
+mod stop;
 mod test;
 mod tidy;
 
@@ -15,7 +17,7 @@ use clap::Parser;
 
 /// What a contributor runs.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask")]
+#[command(name = "xtask", bin_name = "cargo xtask")]
 enum Task {
     /// Get the compiler for the kernel programs and the tools of the tests, unless they are there.
     Setup,

@@ -5,36 +5,41 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
 use crate::{
-    command::{program, run as execute, target},
+    command::{in_group, run as execute, target},
     setup, tidy,
 };
 
+const COMMANDS: [(&str, &[&str]); 6] = [
+    ("format", &["cargo", "fmt", "--all", "--check"]),
+    ("lints", &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    ("documentation", &["cargo", "doc", "--workspace", "--no-deps"]),
+    ("build", &["cargo", "build", "--package", "monitor"]),
+    ("tests", &["cargo", "test", "--workspace", "--exclude", "tests"]),
+    // They start programs and build networks: two at a time leave each room to breathe.
+    ("tests in namespaces", &["cargo", "test", "--package", "tests", "--", "--test-threads=2"]),
+];
+
 /// Runs every step, also after one has failed, and says at the end which have.
 pub(crate) fn run() -> anyhow::Result<()> {
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the tests make network namespaces and load kernel programs: run them as root"
+    );
+    setup::ensure()?;
     let mut results = Vec::new();
-    step(&mut results, "setup", setup::ensure);
-    let commands: [(&str, &[&str]); 6] = [
-        ("format", &["cargo", "fmt", "--all", "--check"]),
-        ("build", &["cargo", "build", "--package", "monitor"]),
-        ("lints", &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-        ("documentation", &["cargo", "doc", "--workspace", "--no-deps"]),
-        ("tests", &["cargo", "test", "--workspace", "--exclude", "tests"]),
-        // They start programs and build networks: two at a time leave each room to breathe.
-        ("tests in namespaces", &["cargo", "test", "--package", "tests", "--", "--test-threads=2"]),
-    ];
-    for (name, words) in commands {
-        step(&mut results, name, || execute(in_workspace(&mut program(words))));
+    for (name, words) in COMMANDS {
+        step(&mut results, name, || execute(in_workspace(&mut in_group(words))));
     }
     step(&mut results, "house rules", tidy::run);
-    step(&mut results, "demo", || execute(&mut program(&["cargo", "xtask", "demo"])));
+    // On its own, as a newcomer runs it: it ends by itself, and says whether it showed what it should.
+    step(&mut results, "demo", || execute(&mut in_group(&["cargo", "xtask", "demo"])));
 
     println!("\n{:<22}{:>8}", "STEP", "SECONDS");
     for (name, took, failed) in &results {
-        let verdict = if *failed { "  FAILED" } else { "" };
-        println!("{name:<22}{:>8}{verdict}", took.as_secs());
+        println!("{name:<22}{:>8}{}", took.as_secs(), if *failed { "  FAILED" } else { "" });
     }
     let failed = results.iter().filter(|(_, _, failed)| *failed).count();
     if failed > 0 {
@@ -44,20 +49,18 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What, how long, and whether it failed.
 type Outcome = (&'static str, Duration, bool);
 
 #[expect(clippy::disallowed_methods, reason = "how long a step takes is worth knowing")]
 fn step(results: &mut Vec<Outcome>, name: &'static str, run: impl FnOnce() -> anyhow::Result<()>) {
     println!("\n== {name}");
     let started = Instant::now();
-    let failed = match run() {
-        Ok(()) => false,
-        Err(error) => {
-            println!("{name}: {error:#}");
-            true
-        }
-    };
-    results.push((name, started.elapsed(), failed));
+    let outcome = run();
+    if let Err(error) = &outcome {
+        println!("{name}: {error:#}");
+    }
+    results.push((name, started.elapsed(), outcome.is_err()));
 }
 
 /// The build that the tests take, and warnings that are errors.
@@ -65,4 +68,18 @@ fn in_workspace(command: &mut Command) -> &mut Command {
     command
         .env("BACKUPFLOW_BIN", target().join("debug/backupflow"))
         .env("RUSTDOCFLAGS", "-D warnings")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_fails_is_remembered() {
+        let mut results = Vec::new();
+        step(&mut results, "good", || Ok(()));
+        step(&mut results, "bad", || bail!("it does not hold"));
+        let seen: Vec<_> = results.iter().map(|(name, _, failed)| (*name, *failed)).collect();
+        assert_eq!(seen, [("good", false), ("bad", true)]);
+    }
 }

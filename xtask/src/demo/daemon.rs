@@ -1,24 +1,29 @@
 //! The real daemon on the demo's backup host.
 
 use std::{
-    env, fs,
-    path::PathBuf,
-    process::{Child, Stdio},
-    thread,
+    fs,
+    path::{Path, PathBuf},
+    process::Child,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use serde_json::Value;
 
-use super::{Stop, network::HOST};
-use crate::command::{program, target};
+use super::network::{HOST, enter, program_in};
+use crate::{
+    command::{end_group, target},
+    stop::Stop,
+};
+
+/// Only root writes here, and nothing of it outlives a restart.
+const FOLDER: &str = "/run/backupflow-demo";
 
 const ADDRESS: &str = "127.0.0.1:10150";
+
+/// How often a start is looked at, and how many times at most.
+const EVERY: Duration = Duration::from_millis(200);
+const PATIENCE: u32 = 300;
 
 const CONFIG: &str = r#"[[system]]
 product = "ibm-cloud-backup"
@@ -64,110 +69,163 @@ pub(crate) struct Said {
 #[derive(Debug)]
 pub(crate) struct Daemon {
     child: Child,
-    folder: PathBuf,
+    folder: Folder,
 }
 
-fn binary() -> String {
-    target().join("release/backupflow").display().to_string()
+/// Where its config and its log are. It goes with the value.
+#[derive(Debug)]
+struct Folder;
+
+impl Folder {
+    fn create() -> anyhow::Result<Self> {
+        fs::create_dir_all(FOLDER).context(FOLDER)?;
+        let folder = Self;
+        fs::write(config(), CONFIG).context(FOLDER)?;
+        Ok(folder)
+    }
+
+    #[expect(clippy::unused_self, reason = "there is a log only while there is the folder")]
+    fn log(&self) -> String {
+        fs::read_to_string(log()).unwrap_or_default()
+    }
 }
 
-/// Where the config and the log are.
-fn folder() -> PathBuf {
-    env::temp_dir().join("backupflow-demo")
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(FOLDER));
+    }
+}
+
+fn config() -> PathBuf {
+    Path::new(FOLDER).join("config.toml")
+}
+
+fn log() -> PathBuf {
+    Path::new(FOLDER).join("log")
+}
+
+/// A command of backupflow with the demo's config.
+fn words(command: &str) -> [String; 4] {
+    let binary = target().join("release/backupflow");
+    let [binary, config] = [binary, config()].map(|path| path.display().to_string());
+    [binary, command.to_owned(), "--config".to_owned(), config]
 }
 
 /// The command that asks the daemon.
 pub(crate) fn status_words() -> [String; 4] {
-    let config = folder().join("config.toml").display().to_string();
-    [binary(), "status".to_owned(), "--config".to_owned(), config]
-}
-
-/// A command on the backup host.
-fn on_host(words: &[&str]) -> std::process::Command {
-    let namespace = format!("--net=/run/netns/{HOST}");
-    program(&[&["nsenter", &namespace, "--"], words].concat())
+    words("status")
 }
 
 impl Daemon {
     /// Starts it and waits until it watches.
     pub(crate) fn start(stop: &Stop) -> anyhow::Result<Self> {
-        let folder = folder();
-        fs::create_dir_all(&folder)?;
-        let config = folder.join("config.toml");
-        fs::write(&config, CONFIG)?;
-        let log = fs::File::create(folder.join("log"))?;
-        let child = on_host(&[&binary(), "run", "--config", &config.display().to_string()])
-            .stderr(log)
+        let folder = Folder::create()?;
+        let child = program_in(HOST, &words("run").each_ref().map(String::as_str))
+            .stderr(fs::File::create(log()).context(FOLDER)?)
             .spawn()
             .context("starting backupflow")?;
         let mut daemon = Self { child, folder };
-        while daemon.verdicts()?.is_empty() {
-            if stop.requested() {
-                bail!("stopped");
+        for _ in 0..PATIENCE {
+            stop.check()?;
+            if !daemon.verdicts()?.is_empty() {
+                return Ok(daemon);
             }
-            thread::sleep(Duration::from_millis(100));
+            stop.pause(EVERY);
         }
-        Ok(daemon)
+        bail!("backupflow does not answer; its log:\n{}", daemon.log())
     }
 
     /// What the report says now; nothing while there is none.
     pub(crate) fn verdicts(&mut self) -> anyhow::Result<Vec<Said>> {
         if let Some(status) = self.child.try_wait()? {
-            bail!("backupflow ended with {status}\n{}", self.log());
+            bail!("backupflow ended with {status}; its log:\n{}", self.log());
         }
         let words = status_words();
         let words: Vec<&str> =
             words.iter().map(String::as_str).chain(["--format", "json"]).collect();
-        let answer = on_host(&words).output()?;
-        let report: Value = serde_json::from_slice(&answer.stdout).unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let expectations = report.get("expectations").and_then(Value::as_array);
-        Ok(expectations
-            .into_iter()
-            .flatten()
-            .map(|expectation| Said {
-                flow: text(&expectation["flow"]),
-                side: text(&expectation["side"]),
-                verdict: text(&expectation["verdict"]),
-            })
-            .collect())
+        let answer = program_in(HOST, &words).output()?;
+        // Before the first report the answer is no JSON.
+        Ok(said(&serde_json::from_slice(&answer.stdout).unwrap_or_default()))
     }
 
     /// Shows what users see.
-    pub(crate) fn show() -> anyhow::Result<()> {
-        let words = status_words();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        println!("\n$ backupflow status\n");
-        // It exits with 1 here: there is a discrepancy, as there should be.
-        on_host(&words).status()?;
-        println!("metrics: http://{ADDRESS}/metrics on the backup host, that is");
-        println!("    nsenter --net=/run/netns/{HOST} curl --silent http://{ADDRESS}/metrics\n");
-        let url = format!("http://{ADDRESS}/metrics");
-        let metrics = on_host(&["curl", "--silent", &url]).stderr(Stdio::null()).output()?;
-        let metrics = String::from_utf8_lossy(&metrics.stdout).into_owned();
-        let of_blocked = metrics.lines().filter(|line| {
-            line.contains("flow=\"agent-50051\"")
-                && (line.starts_with("backupflow_discrepancy{")
-                    || line.starts_with("backupflow_flow_receive_packets_total"))
-        });
-        for line in of_blocked {
-            println!("{line}");
+    pub(crate) fn show(&self) -> anyhow::Result<()> {
+        println!("\nThis is what `backupflow status` says on the backup host:\n");
+        let status = program_in(HOST, &status_words().each_ref().map(String::as_str)).status()?;
+        if status.code() != Some(1) {
+            bail!(
+                "it ended with {status}, and not with 1 as for a discrepancy; its log:\n{}",
+                self.log()
+            );
         }
+        let url = format!("http://{ADDRESS}/metrics");
+        println!("Prometheus scrapes {url} there; two of its lines on the blocked flow:\n");
+        let metrics = program_in(HOST, &["curl", "--silent", "--fail", &url]).output()?;
+        let metrics = String::from_utf8_lossy(&metrics.stdout);
+        let lines: Vec<&str> = metrics.lines().filter(|line| is_worth_showing(line)).collect();
+        if lines.is_empty() {
+            bail!("{url} says nothing of the blocked flow");
+        }
+        println!("{}\n", lines.join("\n"));
+        println!("To see all of them, while the demo is kept running by --keep:");
+        println!("  {} curl --silent {url}", enter(HOST).join(" "));
         Ok(())
     }
 
     /// What the daemon wrote to standard error.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        self.folder.log()
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        }
-        drop(self.child.wait());
-        drop(fs::remove_dir_all(&self.folder));
+        end_group(&mut self.child);
+    }
+}
+
+/// The expectations of a report.
+fn said(report: &Value) -> Vec<Said> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let expectations = report.get("expectations").and_then(Value::as_array);
+    expectations
+        .into_iter()
+        .flatten()
+        .map(|expectation| Said {
+            flow: text(&expectation["flow"]),
+            side: text(&expectation["side"]),
+            verdict: text(&expectation["verdict"]),
+        })
+        .collect()
+}
+
+fn is_worth_showing(line: &str) -> bool {
+    let metrics = ["backupflow_discrepancy{", "backupflow_flow_receive_packets_total{"];
+    metrics.iter().any(|metric| line.starts_with(metric))
+        && line.contains("flow=\"agent-50051\"")
+        && !line.contains("peer=\"other\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_read() {
+        let report = r#"{"expectations": [{"flow": "a", "side": "server", "verdict": "ok"}]}"#;
+        let said_of = |text: &str| said(&serde_json::from_str(text).unwrap_or_default());
+        let [Said { flow, side, verdict }] = &said_of(report)[..] else {
+            panic!("not one expectation");
+        };
+        assert_eq!((flow.as_str(), side.as_str(), verdict.as_str()), ("a", "server", "ok"));
+        assert!(said_of("no JSON").is_empty());
+        assert!(said_of("{}").is_empty());
+    }
+
+    #[test]
+    fn metrics_of_the_blocked_flow_are_shown() {
+        assert!(is_worth_showing("backupflow_discrepancy{flow=\"agent-50051\"} 1"));
+        assert!(!is_worth_showing("backupflow_discrepancy{flow=\"agent-2548\"} 1"));
+        assert!(!is_worth_showing("# TYPE backupflow_discrepancy{flow=\"agent-50051\"}"));
     }
 }

@@ -8,24 +8,21 @@ mod network;
 mod traffic;
 
 use std::{
-    io::{BufRead as _, IsTerminal as _, stdin},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+    io::{ErrorKind, IsTerminal as _, stdin},
+    os::{
+        linux::net::SocketAddrExt as _,
+        unix::net::{SocketAddr, UnixListener},
     },
     thread,
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{
-    command::{program, run as execute},
-    setup,
-};
-use daemon::Daemon;
-use network::Network;
+use crate::{build, setup, stop::Stop};
+use daemon::{Daemon, Said};
+use network::{HOST, Network};
 use traffic::Traffic;
 
 /// What the report has to say, as (flow, this host's side, verdict).
@@ -37,108 +34,126 @@ const EXPECTED: [(&str, &str, &str); 5] = [
     ("dedupe-8443", "server", "ok"),
 ];
 
-/// How long the report may take to say it, in half seconds.
+/// How often the report is looked at, and how many times at most.
+const EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: u32 = 120;
-
-/// Whether somebody asked to stop.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub(crate) fn request(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn requested(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// Builds everything, shows what backupflow says, and takes everything away.
 pub(crate) fn run(keep: bool) -> anyhow::Result<()> {
-    if !nix::unistd::geteuid().is_root() {
-        bail!("the demo makes network namespaces and loads kernel programs: run it as root");
-    }
-    let stop = Stop::default();
-    let asked = stop.clone();
-    ctrlc::set_handler(move || asked.request()).context("catching Ctrl-C")?;
-
-    println!("1/5  getting what the build needs");
-    setup::ensure()?;
-    println!("2/5  building backupflow, which takes some minutes the first time");
-    execute(&mut program(&["cargo", "build", "--release", "--package", "monitor"]))?;
-    println!("3/5  joining a backup host, a cluster and a client machine");
-    let network = Network::build()?;
-    println!(
-        "4/5  starting backupflow on the backup host, then the traffic; a firewall rule drops port 50051"
+    ensure!(
+        nix::unistd::geteuid().is_root(),
+        "the demo makes network namespaces and loads kernel programs: run it as root"
     );
+    println!("1/5  looking for what the build needs");
+    setup::ensure()?;
+    let stop = Stop::on_signals()?;
+    println!("2/5  building backupflow, which takes some minutes the first time");
+    let alone = only_one()?;
+    build::release(&stop)?;
+    println!("3/5  joining a backup host, a cluster and a client machine, all in this kernel");
+    let network = Network::build(&stop)?;
+    println!("     the backup host's firewall drops what comes to port 50051");
+    println!("4/5  starting backupflow on the backup host, then traffic for five documented flows");
     let mut daemon = Daemon::start(&stop)?;
     let traffic = Traffic::start(&stop);
-    println!("5/5  waiting until five flows are judged");
-    let shown = wait(&mut daemon, &stop);
-    if shown.is_ok() {
-        Daemon::show()?;
-        if keep {
-            linger(&stop);
-        }
+    println!("5/5  waiting until backupflow has judged them");
+    let shown = wait(&mut daemon, &traffic, &stop).and_then(|()| daemon.show());
+    if keep && shown.is_ok() {
+        linger(&stop);
     }
     stop.request();
-    traffic.join();
+    let traffic = traffic.join();
     drop(daemon);
     drop(network);
-    shown?;
-    println!("the demo is over, nothing is left of it");
+    drop(alone);
+    shown.and(traffic)?;
+    println!("\nthe demo is over and has left nothing behind");
     Ok(())
 }
 
+/// Held while a demo runs, so that no other takes its machines away. The kernel lets go of it when
+/// the process ends, and there is no file to leave behind.
+fn only_one() -> anyhow::Result<UnixListener> {
+    let name = SocketAddr::from_abstract_name("backupflow-demo")?;
+    match UnixListener::bind_addr(&name) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse => bail!("another demo is running"),
+        result => result.context("looking for another demo"),
+    }
+}
+
 /// Waits until the report says what it has to.
-fn wait(daemon: &mut Daemon, stop: &Stop) -> anyhow::Result<()> {
+fn wait(daemon: &mut Daemon, traffic: &Traffic, stop: &Stop) -> anyhow::Result<()> {
     let progress = ProgressBar::new(EXPECTED.len() as u64);
     progress.set_style(ProgressStyle::with_template("     {bar:25} {pos}/{len} {msg}")?);
-    let mut missing = Vec::new();
+    let mut left = Vec::new();
     for _ in 0..PATIENCE {
-        if stop.requested() {
-            bail!("stopped");
+        stop.check()?;
+        if traffic.has_failed() {
+            bail!("there is no traffic");
         }
-        let verdicts = daemon.verdicts()?;
-        missing = EXPECTED
-            .into_iter()
-            .filter(|&(flow, side, verdict)| {
-                !verdicts.iter().any(|seen| {
-                    (seen.flow.as_str(), seen.side.as_str(), seen.verdict.as_str())
-                        == (flow, side, verdict)
-                })
-            })
-            .collect();
-        progress.set_position((EXPECTED.len() - missing.len()) as u64);
-        progress.set_message(missing.first().map_or("", |(flow, _, _)| flow));
-        if missing.is_empty() {
+        let before = left.len();
+        left = missing(&daemon.verdicts()?);
+        let judged = EXPECTED.len() - left.len();
+        if progress.is_hidden() && left.len() != before {
+            println!("     {judged} of {}", EXPECTED.len());
+        }
+        progress.set_position(judged as u64);
+        progress.set_message(left.first().map_or("", |(flow, ..)| flow));
+        if left.is_empty() {
             progress.finish_and_clear();
             return Ok(());
         }
-        thread::sleep(Duration::from_millis(500));
+        stop.pause(EVERY);
     }
     progress.finish_and_clear();
-    bail!("the report does not say {missing:?}\n{}", daemon.log());
+    bail!("the report does not say {left:?}; backupflow's log:\n{}", daemon.log());
+}
+
+/// What the report has to say and does not.
+fn missing(said: &[Said]) -> Vec<(&'static str, &'static str, &'static str)> {
+    let is_said = |&(flow, side, verdict): &(&str, &str, &str)| {
+        said.iter().any(|seen| seen.flow == flow && seen.side == side && seen.verdict == verdict)
+    };
+    EXPECTED.into_iter().filter(|expected| !is_said(expected)).collect()
 }
 
 /// Leaves everything running until Enter or Ctrl-C.
 fn linger(stop: &Stop) {
-    println!("\nIt goes on until Enter or Ctrl-C. In another terminal, for example:");
-    println!(
-        "    watch nsenter --net=/run/netns/{} {}",
-        network::HOST,
-        daemon::status_words().join(" ")
-    );
-    println!("    ip netns exec {} nft flush ruleset     # mends the blocked flow", network::HOST);
+    let status = daemon::status_words().join(" ");
+    println!("\nIt all goes on until you press Enter or Ctrl-C. Meanwhile, in another terminal:");
+    println!("  look again:        {} {status}", network::enter(HOST).join(" "));
+    println!("  open the port:     {} nft flush ruleset", network::enter(HOST).join(" "));
+    println!("  look around:       {} bash", network::enter(HOST).join(" "));
     if stdin().is_terminal() {
         let stop = stop.clone();
         thread::spawn(move || {
-            drop(stdin().lock().lines().next());
+            drop(stdin().read_line(&mut String::new()));
             stop.request();
         });
     }
     while !stop.requested() {
-        thread::sleep(Duration::from_millis(200));
+        stop.pause(EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_shows_only_what_the_report_says() {
+        let mut said: Vec<Said> = EXPECTED
+            .into_iter()
+            .map(|(flow, side, verdict)| Said {
+                flow: flow.to_owned(),
+                side: side.to_owned(),
+                verdict: verdict.to_owned(),
+            })
+            .collect();
+        assert_eq!(missing(&said), []);
+        "ok".clone_into(&mut said[1].verdict);
+        "client".clone_into(&mut said[4].side);
+        assert_eq!(missing(&said), [EXPECTED[1], EXPECTED[4]]);
+        assert_eq!(missing(&[]), EXPECTED);
     }
 }

@@ -1,11 +1,14 @@
 //! The demo's machines: three network namespaces.
 
-use std::{fs::File, thread};
+use std::{fs::File, process::Command, thread};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use nix::sched::{CloneFlags, setns};
 
-use crate::command::{output, program};
+use crate::{
+    command::{output, program},
+    stop::Stop,
+};
 
 /// The machine that backupflow runs on.
 pub(crate) const HOST: &str = "bf-demo-host";
@@ -40,11 +43,12 @@ const STEPS: [&str; 17] = [
 pub(crate) struct Network;
 
 impl Network {
-    /// Builds them, in place of what an earlier demo may have left.
-    pub(crate) fn build() -> anyhow::Result<Self> {
+    /// Builds them, in place of what a demo that was killed may have left.
+    pub(crate) fn build(stop: &Stop) -> anyhow::Result<Self> {
         remove();
         let network = Self;
         for step in STEPS {
+            stop.check()?;
             let words: Vec<&str> = step.split(' ').collect();
             output(&mut program(&words))?;
         }
@@ -65,14 +69,35 @@ fn remove() {
     }
 }
 
-/// Runs something on a thread of its own in a machine.
+/// The words before those of a program that runs in a machine. (`ip netns exec` would hide the
+/// control groups, which backupflow looks at.)
+pub(crate) fn enter(machine: &str) -> [String; 2] {
+    ["nsenter".to_owned(), format!("--net=/run/netns/{machine}")]
+}
+
+/// A program that runs in a machine and ends, at the latest, with this process.
+pub(crate) fn program_in(machine: &str, words: &[&str]) -> Command {
+    let [enter, machine] = enter(machine);
+    program(&[&["setpriv", "--pdeathsig", "TERM", &enter, &machine, "--"], words].concat())
+}
+
+/// Does something on a thread of its own in a machine.
 pub(crate) fn spawn_in(
     machine: &'static str,
     work: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
 ) -> thread::JoinHandle<anyhow::Result<()>> {
     thread::spawn(move || {
-        let namespace = File::open(format!("/run/netns/{machine}")).context(machine)?;
-        setns(namespace, CloneFlags::CLONE_NEWNET).context(machine)?;
+        let path = format!("/run/netns/{machine}");
+        let namespace = File::open(&path).with_context(|| path.clone())?;
+        setns(namespace, CloneFlags::CLONE_NEWNET).with_context(|| path.clone())?;
+        ensure!(in_namespace(&path)?, "not in {path}: no traffic may leave it");
         work()
     })
+}
+
+/// Whether this thread is where its traffic belongs.
+fn in_namespace(path: &str) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let inode = |path: &str| std::fs::metadata(path).map(|file| file.ino());
+    Ok(inode(path)? == inode("/proc/thread-self/ns/net")?)
 }

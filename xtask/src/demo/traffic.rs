@@ -1,18 +1,16 @@
 //! The demo's traffic: real listeners and clients, a connection a second for each flow.
 
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     thread::{JoinHandle, sleep},
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
-use super::{
-    Stop,
-    network::{CLIENT, CLUSTER, HOST, spawn_in},
-};
+use super::network::{CLIENT, CLUSTER, HOST, spawn_in};
+use crate::stop::Stop;
 
 /// Who connects to whom, and at which port.
 const FLOWS: [(&str, &str, &str); 5] = [
@@ -29,7 +27,7 @@ const PAYLOAD: usize = 64 * 1024;
 /// How long a client waits for an answer, and how often it tries.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often a thread looks whether it has to stop.
+/// How long a listener waits before it looks again.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The threads that make the traffic.
@@ -49,13 +47,17 @@ impl Traffic {
         Self(threads)
     }
 
-    /// Waits for the threads, which were told to stop, and says what went wrong in them.
-    pub(crate) fn join(self) {
-        for thread in self.0 {
-            if let Ok(Err(error)) = thread.join() {
-                println!("demo traffic: {error:#}");
-            }
-        }
+    /// Whether a thread gave up.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Waits for the threads, which were told to stop.
+    pub(crate) fn join(self) -> anyhow::Result<()> {
+        let ends = self.0.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))).context("traffic")
+        });
+        ends.collect::<Vec<_>>().into_iter().collect()
     }
 }
 
@@ -74,7 +76,7 @@ fn listen(address: &str, stop: &Stop) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn thank(mut stream: TcpStream) -> std::io::Result<()> {
+fn thank(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.read_exact(&mut vec![0; PAYLOAD])?;
@@ -87,18 +89,31 @@ fn connect(address: &str, stop: &Stop) -> anyhow::Result<()> {
     while !stop.requested() {
         // That it fails for one of the flows is the point of the demo.
         drop(exchange(address));
-        for _ in 0..PATIENCE.as_millis() / TICK.as_millis() {
-            if !stop.requested() {
-                sleep(TICK);
-            }
-        }
+        stop.pause(PATIENCE);
     }
     Ok(())
 }
 
-fn exchange(address: SocketAddr) -> std::io::Result<()> {
+fn exchange(address: SocketAddr) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
     stream.write_all(&vec![7; PAYLOAD])?;
     stream.read_exact(&mut [0; 2])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_is_thanked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || thank(listener.accept().unwrap().0));
+        exchange(address).unwrap();
+        server.join().unwrap().unwrap();
+        // Now nobody listens there.
+        exchange(address).unwrap_err();
+    }
 }
