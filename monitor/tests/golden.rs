@@ -27,7 +27,7 @@ fn compare(file: &str, text: &str) {
 
 #[test]
 fn status_reads_like_advice() {
-    compare("tests/golden/status.txt", &text::render(&sample(), &TimeZone::UTC, 120));
+    compare("tests/golden/status.txt", &text::render(&sample(), &TimeZone::UTC, 80));
 }
 
 #[test]

@@ -15,16 +15,16 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     let mut failing: Vec<&Expectation> = report.discrepancies().collect();
     failing.sort_by_key(|expectation| (std::cmp::Reverse(expectation.verdict), expectation.since));
     for expectation in failing {
-        discrepancy(&mut out, expectation, report.taken, zone);
+        discrepancy(&mut out, expectation, report.taken, zone, width);
     }
     for stranger in &report.unexpected {
-        unexpected(&mut out, stranger, report.taken, zone);
+        unexpected(&mut out, stranger, report.taken, zone, width);
     }
     let hidden = report.unexpected_total - report.unexpected.len();
     if hidden > 0 {
         _ = writeln!(out, "… and {hidden} more unexpected flows\n");
     }
-    for line in table(report, width).lines() {
+    for line in table(report).lines() {
         _ = writeln!(out, "{}", line.trim_end());
     }
     out.push('\n');
@@ -54,7 +54,13 @@ fn summary(out: &mut String, report: &Report) {
     );
 }
 
-fn discrepancy(out: &mut String, expectation: &Expectation, now: Timestamp, zone: &TimeZone) {
+fn discrepancy(
+    out: &mut String,
+    expectation: &Expectation,
+    now: Timestamp,
+    zone: &TimeZone,
+    width: u16,
+) {
     let Expectation { system, flow, peer_group, verdict, purpose, evidence, .. } = expectation;
     let cause = expectation.cause.unwrap_or(Cause::Undetermined);
     let direction = match expectation.side.as_str() {
@@ -62,13 +68,11 @@ fn discrepancy(out: &mut String, expectation: &Expectation, now: Timestamp, zone
         _ => format!("from this host to {peer_group}"),
     };
     let ports = format!("{}/{}", expectation.ports.join(","), expectation.transports.join(","));
-    _ = writeln!(
-        out,
-        "{}  {system}: {flow}, {direction}, port {ports}",
-        verdict.name().to_uppercase(),
-    );
-    _ = writeln!(out, "  what      {purpose}");
-    _ = writeln!(out, "  since     {}", moment(expectation.since, now, zone));
+    let verdict_name = verdict.name().to_uppercase();
+    _ = writeln!(out, "{verdict_name}  {system}: {flow}, {direction}, port {ports}");
+    let mut line = |name: &str, text: &str| entry(out, width, name, text);
+    line("what", purpose);
+    line("since", &moment(expectation.since, now, zone));
     for failing in &evidence.failing {
         let interface = failing.interface.as_deref().map(|name| format!(" on {name}"));
         let answer = match (verdict, expectation.side.as_str()) {
@@ -77,59 +81,66 @@ fn discrepancy(out: &mut String, expectation: &Expectation, now: Timestamp, zone
             (_, "server") => "this host does not answer",
             _ => "no answer",
         };
-        _ = writeln!(
-            out,
-            "  evidence  {} port {}: {} SYN seen{}, {answer}; last {}",
+        let said = format!(
+            "{} port {}: {} SYN seen{}, {answer}; last {}",
             failing.address,
             failing.port,
             failing.attempts,
             interface.unwrap_or_default(),
             moment(failing.last, now, zone),
         );
+        line("evidence", &said);
     }
     let hidden = evidence.failing_total - evidence.failing.len();
     if hidden > 0 {
-        _ = writeln!(out, "            … and {hidden} more peers");
+        line("", &format!("… and {hidden} more peers"));
     }
-    _ = writeln!(
-        out,
-        "  worked    {}",
-        expectation.last_success.map_or("not seen yet".to_owned(), |at| moment(at, now, zone)),
-    );
-    _ = writeln!(out, "  cause     {cause}");
-    _ = writeln!(out, "  try       {}\n", cause.advice());
+    let worked = expectation.last_success.map(|at| moment(at, now, zone));
+    line("worked", worked.as_deref().unwrap_or("not seen yet"));
+    line("cause", cause.name());
+    line("try", cause.advice());
+    out.push('\n');
 }
 
-fn unexpected(out: &mut String, stranger: &Unexpected, now: Timestamp, zone: &TimeZone) {
+fn unexpected(
+    out: &mut String,
+    stranger: &Unexpected,
+    now: Timestamp,
+    zone: &TimeZone,
+    width: u16,
+) {
     let Unexpected { system, flow, peer, port, transport, cause, .. } = stranger;
     let direction = match stranger.side.as_str() {
         "server" => format!("from {peer} to this host"),
         _ => format!("from this host to {peer}"),
     };
     _ = writeln!(out, "UNEXPECTED  {system}: {direction}, port {port}/{transport}, near {flow}");
-    _ = writeln!(out, "  since     {}", moment(stranger.since, now, zone));
-    _ = writeln!(
-        out,
-        "  evidence  {} packets received, {} transmitted",
-        stranger.received.packets, stranger.transmitted.packets,
-    );
-    _ = writeln!(out, "  cause     {cause}");
-    _ = writeln!(out, "  try       {}\n", cause.advice());
+    let mut line = |name: &str, text: &str| entry(out, width, name, text);
+    line("since", &moment(stranger.since, now, zone));
+    let (received, transmitted) = (stranger.received.packets, stranger.transmitted.packets);
+    line("evidence", &format!("{received} packets received, {transmitted} transmitted"));
+    line("cause", cause.name());
+    line("try", cause.advice());
+    out.push('\n');
 }
 
-fn table(report: &Report, width: u16) -> Table {
+/// Every expectation, by system. Names are never broken: they are there to be copied.
+fn table(report: &Report) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width)
-        .set_header(["SYSTEM", "FLOW", "PORT", "THIS HOST IS", "PEERS", "VERDICT", "LAST SEEN"]);
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(["FLOW", "PORT", "SIDE", "PEERS", "VERDICT", "SEEN"]);
+    let mut system = None;
     for expectation in &report.expectations {
+        if system != Some(&expectation.system) {
+            system = Some(&expectation.system);
+            table.add_row([format!("[{}]", expectation.system)]);
+        }
         let seen = expectation.last_seen.map_or("never".to_owned(), |at| {
             format!("{} ago", age(report.taken.duration_since(at)))
         });
         table.add_row([
-            expectation.system.clone(),
             expectation.flow.clone(),
             format!("{}/{}", expectation.ports.join(","), expectation.transports.join(",")),
             expectation.side.clone(),
@@ -139,6 +150,16 @@ fn table(report: &Report, width: u16) -> Table {
         ]);
     }
     table
+}
+
+/// A line of a finding, its text kept within the width.
+fn entry(out: &mut String, width: u16, name: &str, text: &str) {
+    let indent = format!("  {name:<10}");
+    let options = textwrap::Options::new(usize::from(width))
+        .initial_indent(&indent)
+        .subsequent_indent("            ")
+        .break_words(false);
+    _ = writeln!(out, "{}", textwrap::fill(text, options));
 }
 
 /// What was not seen, so that nobody takes it for fine.

@@ -86,10 +86,12 @@ fn llvm_of(toolchain: &str) -> Option<u32> {
 
 fn install(packages: &[String]) -> anyhow::Result<()> {
     println!("setup: installing {}", packages.join(" "));
-    execute(&mut apt(&["update"])).context("asking Debian what it has")?;
-    execute(apt(&["install", "--yes", "--no-install-recommends"]).args(packages)).context(
+    // What it says of each package matters only when it fails.
+    output(&mut apt(&["update"])).context("asking Debian what it has")?;
+    output(apt(&["install", "--yes", "--no-install-recommends"]).args(packages)).context(
         "if this Debian has no such compiler, `rustup toolchain install nightly --component rust-src` gets one",
-    )
+    )?;
+    Ok(())
 }
 
 /// Another `apt-get`, such as that of unattended upgrades, is waited for.
