@@ -1,5 +1,5 @@
-//! TC ingress and egress (`sched_cls`, since 4.1; as TCX since 6.6; batch reads of the map and the
-//! JIT features used here make 5.10 the oldest kernel tried).
+//! TC ingress and egress: `sched_cls` as clsact filter since 4.5, as TCX since 6.6. The newest
+//! helper used is `bpf_jiffies64`, since 5.6.
 //!
 //! Why this hook: it sees what crosses the device, before any firewall on the way in and after it
 //! on the way out, and it can be attached to every device without disturbing it.

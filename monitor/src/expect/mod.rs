@@ -3,6 +3,8 @@
 
 mod derive;
 mod matching;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeSet, fmt};
 
