@@ -55,6 +55,11 @@ impl Plan {
         let resolver = Resolver::start(&expectations);
         Self { expectations, resolver }
     }
+
+    /// How many flows are expected; the legacy ones are only recognised.
+    fn expected(&self) -> usize {
+        self.expectations.iter().filter(|expectation| !expectation.is_legacy()).count()
+    }
 }
 
 impl Daemon {
@@ -68,7 +73,7 @@ impl Daemon {
         let ports = documented_ports(config);
         let source = KernelSource::start(object, options.attach, interfaces, ports, started)?;
         let plan = Plan::of(config);
-        tracing::info!(expectations = plan.expectations.len(), "watching");
+        tracing::info!(expectations = plan.expected(), "watching");
         Ok(Self {
             options,
             clock,
@@ -113,7 +118,7 @@ impl Daemon {
                 self.source.set_ports(documented_ports(&config), self.clock.now())?;
                 self.plan = Plan::of(&config);
                 self.shared.reloaded(true);
-                tracing::info!(expectations = self.plan.expectations.len(), "config reloaded");
+                tracing::info!(expectations = self.plan.expected(), "config reloaded");
             }
             Err(faults) => {
                 self.shared.reloaded(false);
