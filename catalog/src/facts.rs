@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Endpoint, Flow, Ports, Product, Requirement, Source, Transport};
+use crate::{Endpoint, Flow, Ports, Product, Requirement, Row, Transport};
 
 /// One thing that one document says; printed as a line of tab-separated values, `-` for empty.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,53 +64,58 @@ impl fmt::Display for Fact {
 /// The facts of a product, flow by flow, not sorted.
 pub(crate) fn of_product(product: &Product) -> impl Iterator<Item = (&Flow, Fact)> {
     product.flows.iter().flat_map(|flow| {
-        let facts = flow.sources.iter().flat_map(|source| of_source(product, flow, source));
+        let facts = flow.rows().flat_map(|row| of_row(product, flow, row));
         facts.map(move |fact| (flow, fact))
     })
 }
 
-/// What one section says of a flow: every combination of what the flow lists.
-fn of_source(product: &Product, flow: &Flow, source: &Source) -> Vec<Fact> {
+/// What one section says of a flow: every combination of what it lists.
+fn of_row(product: &Product, flow: &Flow, row: Row<'_>) -> Vec<Fact> {
     let mut facts = Vec::new();
-    for from in &flow.from {
-        for to in &flow.to {
-            let places = places(flow, source, from, to);
-            for &transport in &flow.transport {
-                for &ports in &flow.ports {
-                    facts.extend(places.iter().map(|(scenario, endpoint)| Fact {
-                        product: product.id.clone(),
-                        document: source.document.clone(),
-                        section: source.section.clone(),
-                        from: from.clone(),
-                        to: to.clone(),
-                        transport,
-                        ports,
-                        scenario: (*scenario).to_owned(),
-                        requirement: flow.requirement,
-                        traffic: flow.traffic.clone().unwrap_or_default(),
-                        endpoint: endpoint.clone(),
-                    }));
-                }
+    for (from, to) in pairs(flow, row) {
+        let places = places(flow, row, from, to);
+        for &transport in row.transport {
+            for &ports in row.ports {
+                facts.extend(places.iter().map(|(scenario, endpoint)| Fact {
+                    product: product.id.clone(),
+                    document: row.source.document.clone(),
+                    section: row.source.section.clone(),
+                    from: from.to_owned(),
+                    to: to.to_owned(),
+                    transport,
+                    ports,
+                    scenario: (*scenario).to_owned(),
+                    requirement: flow.requirement,
+                    traffic: row.source.traffic.clone().unwrap_or_default(),
+                    endpoint: endpoint.clone(),
+                }));
             }
         }
     }
     facts
 }
 
+/// Who connects to whom: each to each, and the other way round where the port is open at both ends.
+fn pairs<'a>(flow: &Flow, row: Row<'a>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let pairs = row.from.iter().flat_map(move |from| row.to.iter().map(move |to| (from, to)));
+    let back = pairs.clone().filter(|_| flow.both_ways).map(|(from, to)| (to, from));
+    pairs.chain(back).map(|(from, to)| (from.as_str(), to.as_str()))
+}
+
 /// The pairs of scenario and endpoint that a section gives for two roles; both empty where it says
 /// nothing of them.
-fn places<'a>(flow: &'a Flow, source: &Source, from: &str, to: &str) -> Vec<(&'a str, String)> {
+fn places<'a>(flow: &'a Flow, row: Row<'a>, from: &str, to: &str) -> Vec<(&'a str, String)> {
     let is_meant = |endpoint: &&Endpoint| {
-        endpoint.section.as_ref().is_none_or(|section| *section == source.section)
+        endpoint.section.as_ref().is_none_or(|section| *section == row.source.section)
             && endpoint.role.as_ref().is_none_or(|role| role == from || role == to)
     };
     let endpoints: Vec<&Endpoint> = flow.endpoints.iter().filter(is_meant).collect();
     if endpoints.is_empty() {
-        return with_scenarios(&flow.scenarios, "");
+        return with_scenarios(row.scenarios, "");
     }
     let pairs = endpoints.into_iter().flat_map(|endpoint| {
         let own = &endpoint.scenarios;
-        with_scenarios(if own.is_empty() { &flow.scenarios } else { own }, &endpoint.label())
+        with_scenarios(if own.is_empty() { row.scenarios } else { own }, &endpoint.label())
     });
     pairs.collect()
 }

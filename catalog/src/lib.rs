@@ -6,6 +6,7 @@
 mod facts;
 mod lint;
 mod model;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +16,10 @@ pub use facts::Fact;
 pub use lint::Finding;
 pub use model::{
     AddressError, AddressKind, AddressedBy, Application, Changeable, Document, Endpoint, Flow,
-    Heading, Moment, Network, Ports, PortsError, Product, Replaces, Requirement, Role, Scenario,
-    Source, Transport,
+    Heading, Moment, Network, Ports, PortsError, Product, ProductOption, Replaces, Requirement,
+    Role, Scenario, Source, Transport,
 };
+pub use rows::{Row, Scope};
 
 /// Every product that is known.
 #[derive(Clone, Debug)]
@@ -63,6 +65,7 @@ impl Catalog {
         let facts = self.products.iter().flat_map(facts::of_product);
         let mut facts: Vec<Fact> = facts.map(|(_, fact)| fact).collect();
         facts.sort();
+        facts.dedup();
         facts
     }
 
@@ -88,17 +91,28 @@ impl Product {
         self.scenarios.iter().find(|scenario| scenario.id == id)
     }
 
+    /// The option of an id.
+    pub fn option(&self, id: &str) -> Option<&ProductOption> {
+        self.options.iter().find(|option| option.id == id)
+    }
+
     /// The document of an id.
     pub fn document(&self, id: &str) -> Option<&Document> {
         self.documents.iter().find(|document| document.id == id)
     }
 
-    /// The sections of all documents, sorted, each once.
+    /// The sections of all documents that have flows or refer to some, sorted, each once.
     pub fn sections(&self) -> impl Iterator<Item = &str> {
         let sections: BTreeSet<&str> = self
             .documents
             .iter()
-            .flat_map(|document| &document.sections)
+            .flat_map(|document| {
+                let is_empty = |section: &&String| {
+                    document.no_entry.contains_key(*section)
+                        && !document.refers.contains_key(*section)
+                };
+                document.sections.iter().filter(move |section| !is_empty(section))
+            })
             .map(String::as_str)
             .collect();
         sections.into_iter()

@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     discrepancy::Ledger,
-    expect::{Expectation, documented_ports, expectations},
+    expect::{Expectation, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, watch_interfaces},
     names::Resolver,
     report,
@@ -56,9 +56,10 @@ impl Plan {
         Self { expectations, resolver }
     }
 
-    /// How many flows are expected; the legacy ones are only recognised.
+    /// How many flows are expected; others are only recognised.
     fn expected(&self) -> usize {
-        self.expectations.iter().filter(|expectation| !expectation.is_legacy()).count()
+        let all = self.expectations.iter();
+        all.filter(|expectation| expectation.standing == Standing::Expected).count()
     }
 }
 
@@ -70,9 +71,9 @@ impl Daemon {
         let interfaces = watch_interfaces().await.context("listing the interfaces")?;
         let mut object = Object::load(config.kernel.flows, options.kernel_log)?;
         let kernel_log = options.kernel_log.then(|| KernelLog::open(&mut object)).transpose()?;
-        let ports = documented_ports(config);
-        let source = KernelSource::start(object, options.attach, interfaces, ports, started)?;
         let plan = Plan::of(config);
+        let ports = documented_ports(&plan.expectations);
+        let source = KernelSource::start(object, options.attach, interfaces, ports, started)?;
         tracing::info!(expectations = plan.expected(), "watching");
         Ok(Self {
             options,
@@ -115,8 +116,9 @@ impl Daemon {
     pub fn reload(&mut self) -> anyhow::Result<()> {
         match config::load(&self.options.config) {
             Ok(config) => {
-                self.source.set_ports(documented_ports(&config), self.clock.now())?;
-                self.plan = Plan::of(&config);
+                let plan = Plan::of(&config);
+                self.source.set_ports(documented_ports(&plan.expectations), self.clock.now())?;
+                self.plan = plan;
                 self.shared.reloaded(true);
                 tracing::info!(expectations = self.plan.expected(), "config reloaded");
             }

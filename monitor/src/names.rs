@@ -10,7 +10,7 @@ use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{
     config::Peer,
-    expect::{Expectation, Names, Peers},
+    expect::{Expectation, Names},
 };
 
 /// How long an address is taken for good.
@@ -28,13 +28,11 @@ impl Resolver {
     pub fn start(expectations: &[Expectation]) -> Self {
         let wanted: BTreeSet<String> = expectations
             .iter()
-            .flat_map(|expectation| match &expectation.peers {
-                Peers::Any => &[],
-                Peers::Declared(peers) => peers.as_slice(),
-            })
+            .filter_map(|expectation| expectation.peers.listed())
+            .flatten()
             .filter_map(|peer| match peer {
                 Peer::Name(name) => Some(name.clone()),
-                Peer::Net(_) => None,
+                Peer::Net(_) | Peer::Below(_) => None,
             })
             .collect();
         let names = Arc::new(Mutex::new(BTreeMap::new()));

@@ -57,19 +57,16 @@ fn of_flow(product: &Product, flow: &Flow, message: String) -> Finding {
     Finding { product: product.id.clone(), flow: Some(flow.id.clone()), message }
 }
 
-/// A fact belongs to one flow, and once: its line would stand twice otherwise.
+/// A fact belongs to one flow, whose sources may say it of both directions.
 fn repeated(product: &Product) -> Vec<Finding> {
     let mut seen: BTreeMap<Fact, &str> = BTreeMap::new();
     let mut findings: Vec<Finding> = Vec::new();
     for (flow, fact) in facts::of_product(product) {
-        if let Some(other) = seen.get(&fact) {
-            let message = format!("{} of {} says what {other} says", fact.section, fact.document);
-            let finding = of_flow(product, flow, message);
-            if !findings.contains(&finding) {
-                findings.push(finding);
-            }
-        } else {
-            seen.insert(fact, &flow.id);
+        let place = format!("{} of {}", fact.section, fact.document);
+        let first = *seen.entry(fact).or_insert(&flow.id);
+        let finding = of_flow(product, flow, format!("{place} says what {first} says"));
+        if first != flow.id && !findings.contains(&finding) {
+            findings.push(finding);
         }
     }
     findings

@@ -1,6 +1,6 @@
 //! Ids, names and sections.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, slice};
 
 use crate::{Document, Product};
 
@@ -29,9 +29,11 @@ pub(super) fn within(product: &Product, found: &mut dyn FnMut(String)) {
         .scenarios
         .iter()
         .map(|scenario| ("scenario", scenario.id.as_str(), scenario.name.as_str()));
+    let options =
+        product.options.iter().map(|option| ("option", option.id.as_str(), option.name.as_str()));
     let flows = product.flows.iter().map(|flow| ("flow", flow.id.as_str(), flow.purpose.as_str()));
     let mut seen = BTreeSet::new();
-    for (kind, id, text) in roles.chain(scenarios).chain(flows) {
+    for (kind, id, text) in roles.chain(scenarios).chain(options).chain(flows) {
         if !seen.insert((kind, id)) {
             found(format!("{kind} {id} stands twice"));
         }
@@ -43,9 +45,24 @@ pub(super) fn within(product: &Product, found: &mut dyn FnMut(String)) {
         }
     }
     for role in &product.roles {
-        let takes_part = |roles: &[String]| roles.contains(&role.id);
+        let all = product.with_included(slice::from_ref(&role.id));
+        let takes_part = |roles: &[String]| roles.iter().any(|role| all.contains(role.as_str()));
         if !product.flows.iter().any(|flow| takes_part(&flow.from) || takes_part(&flow.to)) {
             found(format!("role {} takes part in no flow", role.id));
+        }
+        for included in &role.includes {
+            if *included == role.id || product.role(included).is_none() {
+                found(format!("role {} includes {included}, which is no other role", role.id));
+            }
+        }
+    }
+    for option in &product.options {
+        let mut named = product.flows.iter().flat_map(|flow| {
+            let replacing = flow.replaces.as_ref().map(|replaces| &replaces.option);
+            flow.option.iter().chain(replacing)
+        });
+        if !named.any(|id| *id == option.id) {
+            found(format!("option {} makes no difference to any flow", option.id));
         }
     }
     for scenario in &product.scenarios {
@@ -87,8 +104,19 @@ pub(super) fn sections(product: &Product, found: &mut dyn FnMut(String)) {
                 (Some(_), false) | (None, true) => {}
             }
         }
-        for section in document.no_entry.keys().filter(|section| !seen.contains(section)) {
-            found(format!("document {} has no section {section}", document.id));
+        let meant = document.refers.iter().flat_map(|(section, to)| to.iter().chain([section]));
+        for section in document.no_entry.keys().chain(meant) {
+            if !seen.contains(section) {
+                found(format!("document {} has no section {section}", document.id));
+            }
+        }
+        for section in document.refers.keys() {
+            if !document.no_entry.contains_key(section) {
+                found(format!(
+                    "section {section} of {} refers to others, but not why",
+                    document.id
+                ));
+            }
         }
     }
 }

@@ -24,6 +24,12 @@ fn other_flows(product: &Product, flow: &Flow, found: &mut dyn FnMut(String)) {
     {
         found(format!("it replaces {}, which is no other flow", replaces.flow));
     }
+    let replacing = flow.replaces.as_ref().map(|replaces| &replaces.option);
+    for option in flow.option.iter().chain(replacing) {
+        if product.option(option).is_none() {
+            found(format!("option {option} is not defined"));
+        }
+    }
     if let Some(group) = &flow.alternatives {
         let is_member = |other: &&Flow| other.alternatives.as_ref() == Some(group);
         if product.flows.iter().filter(is_member).count() < 2 {

@@ -1,9 +1,12 @@
 //! What a flow says makes sense.
 
-use crate::{Endpoint, Flow, Ports, Requirement};
+use std::fmt;
+
+use crate::{Endpoint, Flow, Ports, Requirement, Row};
 
 pub(super) fn check(flow: &Flow, found: &mut dyn FnMut(String)) {
     lists(flow, found);
+    rows(flow, found);
     texts(flow, found);
     ports(flow, found);
     requirement(flow, found);
@@ -33,7 +36,7 @@ fn lists(flow: &Flow, found: &mut dyn FnMut(String)) {
         ("to", flow.to.is_empty(), to),
         ("transport", flow.transport.is_empty(), is_repeated(&flow.transport)),
         ("ports", flow.ports.is_empty(), false),
-        ("source", flow.sources.is_empty(), false),
+        ("source", flow.sources.is_empty(), is_repeated(&flow.sources)),
         ("scenarios", false, is_repeated(&flow.scenarios)),
     ] {
         if is_empty {
@@ -59,22 +62,49 @@ fn texts(flow: &Flow, found: &mut dyn FnMut(String)) {
     let own = [
         ("condition", &flow.condition),
         ("without", &flow.without),
-        ("traffic", &flow.traffic),
-        ("alternatives", &flow.alternatives),
         ("since", &flow.since),
+        ("alternatives", &flow.alternatives),
     ];
-    let of_sources = flow
-        .sources
-        .iter()
-        .flat_map(|source| [("doubt", &source.doubt), ("reading", &source.reading)]);
-    let optional = own.into_iter().chain(of_sources);
-    let optional = optional.filter_map(|(name, text)| Some((name, text.as_ref()?)));
+    let own = own.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
     let setting = flow.changeable.iter().map(|changeable| ("setting", &changeable.setting));
-    let when = flow.replaces.iter().map(|replaces| ("when", &replaces.when));
-    for (name, text) in optional.chain(setting).chain(when) {
+    let sources = flow.sources.iter().flat_map(|source| {
+        let texts = [("traffic", &source.traffic), ("doubt", &source.doubt)];
+        let texts = texts.into_iter().chain([("reading", &source.reading)]);
+        texts.filter_map(|(name, text)| Some((name, text.as_ref()?)))
+    });
+    for (name, text) in own.chain(setting).chain(sources) {
         // A tab or a line break would tear the line of a fact apart.
         if text.trim().is_empty() || text.contains(char::is_control) {
             found(format!("{name} is empty or has control characters"));
+        }
+    }
+}
+
+/// A section speaks of a part of the flow, and every part of the flow has a section.
+fn rows(flow: &Flow, found: &mut dyn FnMut(String)) {
+    let rows: Vec<Row<'_>> = flow.rows().collect();
+    part("from", &flow.from, rows.iter().map(|row| row.from), found);
+    part("to", &flow.to, rows.iter().map(|row| row.to), found);
+    part("transport", &flow.transport, rows.iter().map(|row| row.transport), found);
+    part("ports", &flow.ports, rows.iter().map(|row| row.ports), found);
+    part("scenarios", &flow.scenarios, rows.iter().map(|row| row.scenarios), found);
+}
+
+fn part<'a, T: PartialEq + fmt::Display + 'a>(
+    name: &str,
+    whole: &[T],
+    parts: impl Iterator<Item = &'a [T]>,
+    found: &mut dyn FnMut(String),
+) {
+    let parts: Vec<&T> = parts.flatten().collect();
+    for item in &parts {
+        if !whole.contains(item) {
+            found(format!("a source has {item} in {name}, the flow has not"));
+        }
+    }
+    for item in whole {
+        if !parts.contains(&item) && !parts.is_empty() {
+            found(format!("no source has {item} in {name}"));
         }
     }
 }

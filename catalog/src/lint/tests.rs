@@ -122,8 +122,10 @@ fn references_are_defined() {
     expect("section = \"s\"", "section = \"t\"", section);
     for flow in ["f-1", "f-2"] {
         expect_with(
-            &format!("replaces = {{ flow = \"{flow}\", when = \"x\" }}"),
-            &format!("p: f-1: it replaces {flow}, which is no other flow"),
+            &format!("replaces = {{ flow = \"{flow}\", option = \"o\" }}"),
+            &format!(
+                "p: f-1: it replaces {flow}, which is no other flow; p: f-1: option o is not defined"
+            ),
         );
     }
     let alone = "p: f-1: it is the only one of the alternatives g";
@@ -138,6 +140,43 @@ fn references_are_defined() {
 }
 
 #[test]
+fn roles_options_and_sections_refer_to_others_that_exist() {
+    for other in ["a", "b"] {
+        let includes = format!("p: role a includes {other}, which is no other role");
+        let role = format!("name = \"A\"\nincludes = [\"{other}\"]");
+        expect("name = \"A\"", &role, &includes);
+    }
+    let option = "p: option o makes no difference to any flow";
+    expect("[[role]]", "[[option]]\nid = \"o\"\nname = \"O\"\n[[role]]", option);
+    let no_entry = "no-entry = { empty = \"It lists no port.\" }";
+    let good = format!("{no_entry}\nrefers = {{ empty = [\"s\"] }}");
+    expect(no_entry, &good, "");
+    expect(no_entry, &good.replace("[\"s\"]", "[\"t\"]"), "p: document d-1.0 has no section t");
+    let silent = "p: section s of d-1.0 refers to others, but not why";
+    expect(no_entry, &good.replace("refers = { empty", "refers = { s"), silent);
+}
+
+#[test]
+fn sources_speak_of_the_flow_and_of_all_of_it() {
+    let source = "section = \"s\" }";
+    expect(
+        source,
+        "section = \"s\", ports = [2] }",
+        "p: f-1: a source has 2 in ports, the flow has not; p: f-1: no source has 1 in ports",
+    );
+    expect("ports = [1]", "ports = [1, 2]", "");
+    let two = GOOD
+        .replace("ports = [1]", "ports = [1, 2]")
+        .replace(source, "section = \"s\", ports = [1] }");
+    assert_eq!(findings(&[&two]), "p: f-1: no source has 2 in ports");
+    expect(
+        "source = [{",
+        "source = [{ document = \"d-1.0\", section = \"s\" }, {",
+        "p: f-1: source has something twice",
+    );
+}
+
+#[test]
 fn lists_are_neither_empty_nor_repeated() {
     expect("from = [\"a\"]", "from = []", "p: f-1: from is empty");
     expect("transport = [\"tcp\"]", "transport = []", "p: f-1: transport is empty");
@@ -145,7 +184,7 @@ fn lists_are_neither_empty_nor_repeated() {
     let source = "p: section s of d-1.0 has no flow and no reason for that; \
                   p: f-1: source is empty";
     expect("source = [{ document = \"d-1.0\", section = \"s\" }]", "source = []", source);
-    let repeated = "p: f-1: from has something twice; p: f-1: s of d-1.0 says what f-1 says";
+    let repeated = "p: f-1: from has something twice";
     expect("from = [\"a\"]", "from = [\"a\", \"a\"]", repeated);
     let kinds = "p: f-1: the kinds of address of a are empty or stand twice";
     expect_with("addressed-by = [{ role = \"a\", kinds = [] }]", kinds);
@@ -177,14 +216,13 @@ fn requirement_fits_the_rest() {
 
 #[test]
 fn texts_that_are_given_are_not_empty() {
-    for (keys, name) in [
-        ("since = \"\"", "since"),
-        ("traffic = \"a\\tb\"", "traffic"),
-        ("changeable = { setting = \" \" }", "setting"),
-    ] {
+    for (keys, name) in [("since = \"\"", "since"), ("changeable = { setting = \" \" }", "setting")]
+    {
         let expected = format!("p: f-1: {name} is empty or has control characters");
         expect_with(keys, &expected);
     }
+    let tab = "p: f-1: traffic is empty or has control characters";
+    expect("section = \"s\" }", "section = \"s\", traffic = \"a\\tb\" }", tab);
     let doubt = "p: f-1: s needs both doubt and reading, or neither";
     expect("section = \"s\" }", "section = \"s\", doubt = \"x\" }", doubt);
     expect("section = \"s\" }", "section = \"s\", reading = \"x\" }", doubt);
@@ -222,7 +260,7 @@ fn endpoints_are_names_or_networks_and_stand_once() {
         ("{ addresses = [\"10.0.0.0/8\"], minimum = true }", ""),
         (
             "{ name = \"a.example\" }, { name = \"a.example\" }",
-            "p: f-1: endpoint a.example stands twice; p: f-1: s of d-1.0 says what f-1 says",
+            "p: f-1: endpoint a.example stands twice",
         ),
     ] {
         expect(endpoint, to, expected);

@@ -1,18 +1,19 @@
 //! The machines and networks that a document names.
 
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A machine or network that a document names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Endpoint {
     /// A host name, or `*.domain` for every host below the domain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The addresses that the name had when the document was written, or the network itself.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<Network>,
     /// The role it plays, where the flow has several at that end.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,7 +22,7 @@ pub struct Endpoint {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
     /// The scenarios it belongs to; empty for those of the flow.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scenarios: Vec<String>,
     /// The least that a stricter firewall lets through; the vendor may add others later.
     #[serde(default)]
@@ -135,6 +136,20 @@ impl Serialize for Network {
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Network {
+    fn schema_name() -> Cow<'static, str> {
+        "Network".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An address, or a network such as `10.0.82.0/24`.",
+            "type": "string",
+            "pattern": "^[0-9a-f.:]+(/[0-9]{1,3})?$",
+        })
     }
 }
 

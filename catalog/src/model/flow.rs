@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Endpoint, Ports, Transport};
@@ -9,7 +10,7 @@ use super::{Endpoint, Ports, Transport};
 /// Traffic that a document says must or may flow.
 ///
 /// Every role in `from` talks to every role in `to`, on every port and transport listed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Flow {
     /// Stable name within the product.
@@ -34,11 +35,8 @@ pub struct Flow {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub without: Option<String>,
     /// Scenarios in which it is used; empty for all of them.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scenarios: Vec<String>,
-    /// The document's type of traffic.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub traffic: Option<String>,
     /// What the flow is for.
     pub purpose: String,
     /// It carries the data of backups, so it is seen whenever a backup runs.
@@ -47,6 +45,9 @@ pub struct Flow {
     /// How the port is changed, where the document says that it can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changeable: Option<Changeable>,
+    /// Id of the option without which the flow is not used at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub option: Option<String>,
     /// Another flow that this one takes the place of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Replaces>,
@@ -59,7 +60,7 @@ pub struct Flow {
     /// The flow never leaves the machine.
     #[serde(default)]
     pub same_host: bool,
-    /// The port is open at both ends: `to` connects to `from` as well.
+    /// The port has to be open at both ends: `to` connects to `from` as well.
     #[serde(default)]
     pub both_ways: bool,
     /// The moment to which the flow is limited.
@@ -78,13 +79,13 @@ pub struct Flow {
     #[serde(default)]
     pub by_name: bool,
     /// Which of its addresses a role of several uses.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addressed_by: Vec<AddressedBy>,
     /// The machines and networks that the documents name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
     /// Where the documents say so.
-    #[serde(rename(deserialize = "source"))]
+    #[serde(rename = "source")]
     pub sources: Vec<Source>,
 }
 
@@ -93,7 +94,9 @@ const fn yes() -> bool {
 }
 
 /// How strongly a document asks for a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Requirement {
     /// It must be open.
@@ -121,7 +124,7 @@ impl fmt::Display for Requirement {
 }
 
 /// A protocol above the transport, as the documents name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Application {
     /// The protocol between a web server and Tomcat, which is not encrypted.
@@ -135,7 +138,7 @@ pub enum Application {
 }
 
 /// The port can be changed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Changeable {
     /// The setting, as the product calls it.
@@ -146,17 +149,17 @@ pub struct Changeable {
 }
 
 /// A flow takes the place of another.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Replaces {
     /// Id of the flow that falls away.
     pub flow: String,
-    /// When it does.
-    pub when: String,
+    /// Id of the option with which it does.
+    pub option: String,
 }
 
 /// What is going on while a flow is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
     /// Agents are installed from a distance.
@@ -174,7 +177,7 @@ pub enum Moment {
 }
 
 /// Which of its addresses a role uses in a flow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AddressedBy {
     /// The role, one of the flow's.
@@ -184,7 +187,7 @@ pub struct AddressedBy {
 }
 
 /// A kind of address of a machine in a cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AddressKind {
     /// A node's own address.
@@ -196,7 +199,7 @@ pub enum AddressKind {
 }
 
 /// Where a document says something, how it is read here, and what is doubtful about that.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Source {
     /// Id of the document.
@@ -206,6 +209,24 @@ pub struct Source {
     /// The direction that the heading above the entry gives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Heading>,
+    /// The document's type of traffic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<String>,
+    /// Those of the flow's `from` that this section speaks of; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<String>,
+    /// Those of the flow's `to` that this section speaks of; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<String>,
+    /// Those of the flow's transports that this section speaks of; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transport: Vec<Transport>,
+    /// Those of the flow's ports that this section speaks of; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Ports>,
+    /// Those of the flow's scenarios that this section speaks of; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scenarios: Vec<String>,
     /// What is unclear in the text, or contradicts another part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
@@ -215,7 +236,7 @@ pub struct Source {
 }
 
 /// The direction in a heading, seen from the product's server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Heading {
     /// To the server.

@@ -1,6 +1,8 @@
 //! What of a product's document applies here: the host's roles, the sections and the scenario.
 
-use catalog::{Flow, Product};
+use std::slice;
+
+use catalog::{Product, Row, Scope};
 
 use super::log::{At, Log};
 use super::section::Field;
@@ -59,6 +61,18 @@ fn mean_list<'p, I: Iterator<Item = &'p str>>(
     (meant.len() == list.len()).then_some(meant)
 }
 
+pub(super) fn mean_options(
+    system: &written::System,
+    product: &Product,
+    log: &mut Log<'_>,
+) -> Option<Vec<String>> {
+    match &system.options {
+        Field::Invalid => None,
+        Field::Absent => Some(Vec::new()),
+        Field::Given(options) => mean_list(&options.value, "option", product, option_ids, log),
+    }
+}
+
 /// There was a fault, and it is in the log.
 pub(super) struct Reported;
 
@@ -92,48 +106,42 @@ pub(super) fn mean_scenario(
     }
 }
 
-/// Reports the roles that the chosen sections and scenario leave without a flow: watching them would say nothing.
+/// Reports the roles that the chosen sections, scenario and options leave without a flow: watching them would say nothing.
 pub(super) fn reject_idle_roles(
     roles: &Field<Vec<At<String>>>,
     product: &Product,
-    (sections, scenario): (&[String], Option<&str>),
+    scope: Scope<'_>,
     log: &mut Log<'_>,
 ) {
     let Field::Given(roles) = roles else {
         return;
     };
-    let chosen = |flow: &&Flow| is_chosen(flow, sections, scenario);
-    let takes_part =
-        |flow: &Flow, role: &String| flow.from.contains(role) || flow.to.contains(role);
     for role in &roles.value {
-        let mut flows = product.flows.iter().filter(chosen);
-        if product.role(&role.value).is_some() && !flows.any(|flow| takes_part(flow, &role.value)) {
-            let message = format!(
-                "role `{}` takes part in no flow of the chosen sections and scenario, so this system expects nothing of it",
-                role.value
-            );
-            let with_role = product.flows.iter().filter(|flow| takes_part(flow, &role.value));
-            let mut elsewhere: Vec<&str> = with_role
-                .flat_map(|flow| flow.sources.iter().map(|source| source.section.as_str()))
-                .collect();
-            elsewhere.sort_unstable();
-            elsewhere.dedup();
-            log.fault(
-                &role.place,
-                message,
-                words::allowed("it takes part in the sections", &elsewhere),
+        let played = product.with_included(slice::from_ref(&role.value));
+        let plays = |roles: &[String]| roles.iter().any(|role| played.contains(role.as_str()));
+        let takes_part = |row: &Row<'_>| plays(row.from) || plays(row.to);
+        let is_busy = |flow| product.rows_in(flow, scope).any(|row| takes_part(&row));
+        if played.is_empty() || product.flows.iter().any(is_busy) {
+            continue;
+        }
+        let message = format!(
+            "role `{}` takes part in no flow of the chosen sections, scenario and options, so this system expects nothing of it",
+            role.value
+        );
+        let mut elsewhere: Vec<String> = Vec::new();
+        for flow in &product.flows {
+            let rows = flow.rows().filter(takes_part);
+            let option = flow.option.as_ref().map(|option| format!(" with option {option}"));
+            elsewhere.extend(
+                rows.map(|row| row.source.section.clone() + option.as_deref().unwrap_or_default()),
             );
         }
+        elsewhere.sort_unstable();
+        elsewhere.dedup();
+        let elsewhere: Vec<&str> = elsewhere.iter().map(String::as_str).collect();
+        let help = words::allowed("it takes part in the sections", &elsewhere);
+        log.fault(&role.place, message, help);
     }
-}
-
-fn is_chosen(flow: &Flow, sections: &[String], scenario: Option<&str>) -> bool {
-    let in_section =
-        sections.is_empty() || flow.sources.iter().any(|source| sections.contains(&source.section));
-    let in_scenario = scenario.is_none_or(|scenario| {
-        flow.scenarios.is_empty() || flow.scenarios.iter().any(|id| id == scenario)
-    });
-    in_section && in_scenario
 }
 
 /// Reports a word that is none of the product's.
@@ -151,4 +159,8 @@ pub(super) fn unknown(
 
 pub(super) fn role_ids(product: &Product) -> impl Iterator<Item = &str> {
     product.roles.iter().map(|role| role.id.as_str())
+}
+
+fn option_ids(product: &Product) -> impl Iterator<Item = &str> {
+    product.options.iter().map(|option| option.id.as_str())
 }

@@ -56,6 +56,8 @@ pub struct System {
     pub sections: Vec<String>,
     /// The deployment scenario; present exactly where the product has scenarios.
     pub scenario: Option<String>,
+    /// What is switched on in the product.
+    pub options: Vec<String>,
     /// The machines that play a role, by role; no list is empty, and none names a peer twice.
     pub peers: BTreeMap<String, Vec<Peer>>,
     /// Service ports that differ from the documented ones, by flow id; never 0.

@@ -66,11 +66,14 @@ pub(super) fn mean_ports(
     (ports.len() == system.ports.len()).then_some(ports)
 }
 
-/// One number takes the place of one documented port. Whether the document tells of a setting for it
+/// One number takes the place of one documented port, or of one without a number. Whether the document tells of a setting for it
 /// does not matter: who changes a port knows how.
 fn check_single_port(id: &At<String>, product: &Product, log: &mut Log<'_>) {
-    let is_single =
-        |ports: &[Ports]| matches!(ports, [Ports::Range { first, last }] if first == last);
+    let is_single = |ports: &[Ports]| match ports {
+        [Ports::Range { first, last }] => first == last,
+        [Ports::Dynamic] => true,
+        _ => false,
+    };
     match product.flow(&id.value) {
         None => {
             unknown(id, "flow", product, product.flows.iter().map(|flow| flow.id.as_str()), log);

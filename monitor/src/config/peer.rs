@@ -12,6 +12,19 @@ pub enum Peer {
     Net(IpNet),
     /// A host name in lower case, without a final dot.
     Name(String),
+    /// Every host below a domain, in lower case. Only documents name some, no config.
+    Below(String),
+}
+
+impl Peer {
+    /// Whether it is one machine, not many.
+    pub fn is_machine(&self) -> bool {
+        match self {
+            Self::Net(net) => net.prefix_len() == net.max_prefix_len(),
+            Self::Name(_) => true,
+            Self::Below(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Peer {
@@ -20,6 +33,7 @@ impl fmt::Display for Peer {
             Self::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().fmt(f),
             Self::Net(net) => net.fmt(f),
             Self::Name(name) => f.write_str(name),
+            Self::Below(domain) => write!(f, "*.{domain}"),
         }
     }
 }

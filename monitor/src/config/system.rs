@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catalog::Product;
+use catalog::{Product, Scope};
 
 use super::log::{Log, Place};
 use super::section::Field;
@@ -39,14 +39,18 @@ fn mean(
     let roles = choice::mean_roles(system, product, log);
     let sections = choice::mean_sections(system, product, log);
     let scenario = choice::mean_scenario(system, product, log);
-    let (sections, scenario) = (sections?, scenario.ok()?);
-    choice::reject_idle_roles(&system.roles, product, (&sections, scenario.as_deref()), log);
+    let options = choice::mean_options(system, product, log);
+    let (sections, scenario, options) = (sections?, scenario.ok()?, options?);
+    let scope =
+        Scope { sections: &sections, scenario: scenario.as_deref(), options: &options };
+    choice::reject_idle_roles(&system.roles, product, scope, log);
     Some(System {
         name: name?,
         product,
         roles: roles?,
         sections,
         scenario,
+        options,
         peers: peers?,
         ports: ports?,
         expect: expect?,

@@ -29,6 +29,7 @@ pub(super) struct System {
     pub(super) roles: Field<Vec<At<String>>>,
     pub(super) sections: Field<Vec<At<String>>>,
     pub(super) scenario: Field<String>,
+    pub(super) options: Field<Vec<At<String>>>,
     /// By role.
     pub(super) peers: Vec<(At<String>, Vec<At<String>>)>,
     /// By flow id.
@@ -95,6 +96,7 @@ impl System {
             roles: section.strings("roles", log),
             sections: section.strings("sections", log),
             scenario: section.string("scenario", log),
+            options: section.strings("options", log),
             peers: read_peers(section.section("peers", log), log),
             ports: read_ports(section.section("ports", log), log),
             expect: read_expect(&mut section, log),

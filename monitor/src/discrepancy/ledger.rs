@@ -9,7 +9,7 @@ use super::{
     verdict::{Gathered, Sight},
 };
 use crate::{
-    expect::{Expectation, Key, Match, Matcher, Names, Peers},
+    expect::{Expectation, Key, Match, Matcher, Names, Standing},
     observe::{Counters, FlowId, Snapshot, Tally, Transport, add},
 };
 
@@ -142,11 +142,14 @@ impl Ledger {
         let unexpected_total = unexpected.len();
         unexpected.truncate(MOST_UNEXPECTED);
 
+        let in_use = alternatives_in_use(expectations, &gathered);
         let judgements = expectations
             .iter()
             .zip(gathered)
-            .map(|(expectation, gathered)| {
-                (!expectation.is_legacy()).then(|| self.judge(expectation, gathered, names, now))
+            .map(|(expectation, mut gathered)| {
+                gathered.alternative = in_use.get(&alternatives(expectation)).copied();
+                (expectation.standing == Standing::Expected)
+                    .then(|| self.judge(expectation, gathered, names, now))
             })
             .collect();
         Assessment { judgements, unexpected, unexpected_total }
@@ -154,9 +157,9 @@ impl Ledger {
 
     /// Every label of an expectation, with what was counted for flows that have left the map.
     fn start(&self, expectation: &Expectation) -> Gathered {
-        let labels: Vec<Option<usize>> = match &expectation.peers {
-            Peers::Any => vec![None],
-            Peers::Declared(peers) => (0..peers.len()).map(Some).collect(),
+        let labels: Vec<Option<usize>> = match expectation.peers.listed() {
+            None => vec![None],
+            Some(peers) => (0..peers.len()).map(Some).collect(),
         };
         let retired = |label| {
             let key = (expectation.key.clone(), label);
@@ -198,7 +201,7 @@ impl Ledger {
             reason,
             since,
             last_seen: gathered.counts.values().filter_map(|counts| counts.last_seen).max(),
-            last_success: gathered.last_success,
+            last_success: gathered.last_success(),
             failing: gathered.failing,
             peers_seen: gathered.peers_seen,
             counts: gathered.counts,
@@ -225,6 +228,29 @@ impl Ledger {
     }
 }
 
+/// What tells the expectations of which one is enough; `None` for one that has no alternative.
+type Alternatives<'a> = Option<(&'a str, &'a str, &'a str)>;
+
+fn alternatives(expectation: &Expectation) -> Alternatives<'_> {
+    let Key { system, peer_group, .. } = &expectation.key;
+    Some((system, peer_group, expectation.alternatives.as_deref()?))
+}
+
+/// When one of some alternatives was last seen to work.
+fn alternatives_in_use<'a>(
+    expectations: &'a [Expectation],
+    gathered: &[Gathered],
+) -> BTreeMap<Alternatives<'a>, Timestamp> {
+    let mut in_use = BTreeMap::new();
+    for (expectation, gathered) in expectations.iter().zip(gathered) {
+        if let (Some(name), Some(success)) = (alternatives(expectation), gathered.last_success()) {
+            let last = in_use.entry(Some(name)).or_insert(success);
+            *last = success.max(*last);
+        }
+    }
+    in_use
+}
+
 impl PeerCounts {
     fn take_in(&mut self, tally: &Tally, mirrored: bool) {
         let (received, transmitted) = if mirrored {
@@ -243,7 +269,10 @@ impl Gathered {
         let counts = self.counts.entry(found.peer).or_insert(NO_COUNTS);
         counts.take_in(tally, found.mirrored);
         self.peers_seen += usize::from(tally.last_seen().is_some());
-        self.last_success = self.last_success.max(track.last_success);
+        if let Some(success) = track.last_success {
+            let last = self.successes.entry(found.peer).or_insert(success);
+            *last = success.max(*last);
+        }
         if flow.transport == Transport::Udp && track.last_success.is_none() {
             self.one_way = self.one_way.max(tally.last_seen());
         }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Attempt, Blindness, Cause, DEFAULT_WINDOW, Failure, PeerCounts, Verdict};
 use crate::{
     config::Peer,
-    expect::{Expectation, Names, Peers},
+    expect::{Expectation, Names, Peers, is_resolved},
     observe::{FlowId, Loss, Side, Snapshot},
 };
 
@@ -16,9 +16,18 @@ use crate::{
 pub(super) struct Gathered {
     pub(super) counts: BTreeMap<Option<usize>, PeerCounts>,
     pub(super) failing: Vec<(FlowId, Failure, Option<String>)>,
-    pub(super) last_success: Option<Timestamp>,
+    /// When each peer's flow was last seen to work.
+    pub(super) successes: BTreeMap<Option<usize>, Timestamp>,
+    /// When this flow or an alternative to it was last seen to work.
+    pub(super) alternative: Option<Timestamp>,
     pub(super) one_way: Option<Timestamp>,
     pub(super) peers_seen: usize,
+}
+
+impl Gathered {
+    pub(super) fn last_success(&self) -> Option<Timestamp> {
+        self.successes.values().max().copied()
+    }
 }
 
 /// What the monitor was able to see: nothing is concluded from absence where it could not.
@@ -79,8 +88,8 @@ impl Sight {
         if !expectation.is_judgeable() {
             return unknown("the document gives no port number".to_owned());
         }
-        if let Some(name) = unresolved(expectation, names) {
-            return unknown(format!("the name {name} is not resolved"));
+        if let Some(reason) = unresolved(expectation, names) {
+            return unknown(reason);
         }
         let window = expectation.within.unwrap_or(DEFAULT_WINDOW);
         let recent = |at: Option<Timestamp>| at.filter(|&at| now.duration_since(at) <= window);
@@ -88,7 +97,8 @@ impl Sight {
             Some(blindness) => at > blindness.until,
             None => true,
         };
-        if recent(gathered.last_success).is_some_and(seen_since_blind) {
+        let absent = absent(expectation, gathered, |at| recent(Some(at)).is_some());
+        if recent(gathered.last_success()).is_some_and(seen_since_blind) && absent.is_empty() {
             return (Verdict::Ok, None, None);
         }
         if let Some(blindness) = &self.blindness
@@ -101,23 +111,46 @@ impl Sight {
                 "datagrams pass one way: whether they arrive is not seen here".to_owned(),
             );
         }
-        if expectation.within.is_none() {
+        let is_due = expectation.within.is_some() && recent(gathered.alternative).is_none();
+        if !is_due && absent.is_empty() {
             return (Verdict::Idle, None, None);
         }
         if now.duration_since(self.started) < window {
             return unknown(format!("watched for less than {window:#}"));
         }
-        (Verdict::Missing, Some(Cause::NeverConnected), None)
+        let reason = (!absent.is_empty()).then(|| format!("not seen: {}", absent.join(", ")));
+        (Verdict::Missing, Some(Cause::NeverConnected), reason)
     }
 }
 
-/// The first name of a peer that stands for no address.
-fn unresolved<'a>(expectation: &'a Expectation, names: &Names) -> Option<&'a str> {
-    let Peers::Declared(peers) = &expectation.peers else {
-        return None;
-    };
-    peers.iter().find_map(|peer| match peer {
-        Peer::Name(name) => names.get(name).is_none_or(Vec::is_empty).then_some(name.as_str()),
-        Peer::Net(_) => None,
-    })
+/// The machines without a recent success, where presence is due of every single one.
+fn absent(
+    expectation: &Expectation,
+    gathered: &Gathered,
+    is_recent: impl Fn(Timestamp) -> bool,
+) -> Vec<String> {
+    let listed = expectation.peers.listed().unwrap_or_default();
+    let is_due = expectation.every_member && expectation.within.is_some();
+    let members = listed.iter().enumerate().filter(|(_, peer)| is_due && peer.is_machine());
+    members
+        .filter(|(index, _)| {
+            !gathered.successes.get(&Some(*index)).is_some_and(|&at| is_recent(at))
+        })
+        .map(|(_, peer)| peer.to_string())
+        .collect()
+}
+
+/// Why the peers are not known, where names stand for no address: of those that the config lists, any;
+/// of those that the document names, all.
+fn unresolved(expectation: &Expectation, names: &Names) -> Option<String> {
+    let peers = expectation.peers.listed()?;
+    let open: Vec<&Peer> = peers.iter().filter(|peer| !is_resolved(peer, names)).collect();
+    let first = open.first()?;
+    match expectation.peers {
+        Peers::Documented(_) if open.len() < peers.len() => None,
+        Peers::Documented(_) => Some(format!(
+            "the document names {first}, which stands for no known address: list the peers in the config"
+        )),
+        Peers::Declared(_) | Peers::Any => Some(format!("the name {first} is not resolved")),
+    }
 }

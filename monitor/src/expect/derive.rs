@@ -1,17 +1,19 @@
 //! Roles × flows × peers of the config → expectations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use catalog::{Flow, Ports};
+use catalog::{Flow, Heading, Ports, Requirement, Row, Scope};
 
-use super::{Expectation, Key, Peers};
+use super::{Expectation, Key, Peers, Standing, documented};
 use crate::{
     config::{Config, System},
     observe::{PortSet, Side, Transport},
 };
 
-/// Every expectation of a config, sorted by key; legacy flows too, which are not expected but
-/// recognised.
+/// Name of the peers of a flow that stays on the host.
+pub const SELF: &str = "self";
+
+/// Every expectation of a config, sorted by key; those too that are only recognised.
 pub fn expectations(config: &Config) -> Vec<Expectation> {
     let mut all: Vec<Expectation> = config.systems.iter().flat_map(of_system).collect();
     all.sort_by(|a, b| a.key.cmp(&b.key));
@@ -19,46 +21,85 @@ pub fn expectations(config: &Config) -> Vec<Expectation> {
 }
 
 fn of_system(system: &System) -> Vec<Expectation> {
+    let roles = system.product.with_included(&system.roles);
     let mut expectations = Vec::new();
-    for flow in flows(system) {
-        let plays = |roles: &[String]| roles.iter().any(|role| system.roles.contains(role));
-        if flow.same_host {
-            if plays(&flow.from) || plays(&flow.to) {
-                expectations.push(expectation(system, flow, Side::Server, "self"));
-            }
-            continue;
-        }
-        let mut ends =
-            vec![(Side::Client, &flow.from, &flow.to), (Side::Server, &flow.to, &flow.from)];
-        if flow.both_ways {
-            ends.extend([
-                (Side::Client, &flow.to, &flow.from),
-                (Side::Server, &flow.from, &flow.to),
-            ]);
-        }
-        for (side, ours, theirs) in ends {
-            if plays(ours) {
-                let groups: BTreeSet<&String> = theirs.iter().collect();
-                expectations
-                    .extend(groups.into_iter().map(|group| expectation(system, flow, side, group)));
-            }
-        }
+    for flow in &system.product.flows {
+        let ends = ends(system, &roles, flow);
+        expectations.extend(
+            ends.into_iter().map(|((side, group), end)| expectation(system, flow, side, group, end)),
+        );
     }
     expectations
 }
 
-/// The flows of the product that the system's scenario and sections leave.
-fn flows(system: &System) -> impl Iterator<Item = &'static Flow> {
-    system.product.flows.iter().filter(|flow| {
-        let in_scenario = flow.scenarios.is_empty()
-            || system.scenario.as_ref().is_some_and(|scenario| flow.scenarios.contains(scenario));
-        let in_sections = system.sections.is_empty()
-            || flow.sources.iter().any(|source| system.sections.contains(&source.section));
-        in_scenario && in_sections
-    })
+/// What the sections say of a flow for one side and one group of peers.
+#[derive(Default)]
+struct End {
+    transports: BTreeSet<Transport>,
+    ports: BTreeSet<Ports>,
+    /// A section says that the connection may as well be opened from the other end.
+    either_way: bool,
 }
 
-fn expectation(system: &System, flow: &Flow, side: Side, group: &str) -> Expectation {
+/// The ends of a flow at which this host stands, by side and group of peers.
+fn ends<'a>(
+    system: &'a System,
+    roles: &BTreeSet<&str>,
+    flow: &'static Flow,
+) -> BTreeMap<(Side, &'a str), End> {
+    let scope = Scope {
+        sections: &system.sections,
+        scenario: system.scenario.as_deref(),
+        options: &system.options,
+    };
+    let plays = |ours: &[String]| ours.iter().any(|role| roles.contains(role.as_str()));
+    let mut ends: BTreeMap<_, End> = BTreeMap::new();
+    for row in system.product.rows_in(flow, scope) {
+        if flow.same_host {
+            if plays(row.from) {
+                ends.entry((Side::Server, SELF)).or_default().take_in(row, false);
+            }
+            continue;
+        }
+        let either_way = row.source.direction == Some(Heading::Bidirectional);
+        let mut sides = vec![(Side::Client, row.from, row.to), (Side::Server, row.to, row.from)];
+        if either_way || flow.both_ways {
+            sides.extend([(Side::Client, row.to, row.from), (Side::Server, row.from, row.to)]);
+        }
+        for (side, ours, theirs) in sides {
+            if plays(ours) {
+                for group in theirs {
+                    ends.entry((side, group.as_str()))
+                        .or_default()
+                        .take_in(row, either_way && !flow.both_ways);
+                }
+            }
+        }
+    }
+    ends
+}
+
+impl End {
+    fn take_in(&mut self, row: Row<'_>, either_way: bool) {
+        self.transports.extend(row.transport.iter().map(|transport| match transport {
+            catalog::Transport::Tcp => Transport::Tcp,
+            catalog::Transport::Udp => Transport::Udp,
+        }));
+        self.ports.extend(row.ports);
+        self.either_way |= either_way;
+    }
+}
+
+fn expectation(
+    system: &System,
+    flow: &'static Flow,
+    side: Side,
+    group: &str,
+    end: End,
+) -> Expectation {
+    let is_on = |option: &String| system.options.contains(option);
+    let takes_over = flow.replaces.as_ref().is_some_and(|replaces| is_on(&replaces.option));
+    let presence = system.expect.iter().rfind(|presence| presence.covers(&flow.id));
     Expectation {
         key: Key {
             system: system.name.clone(),
@@ -67,52 +108,53 @@ fn expectation(system: &System, flow: &Flow, side: Side, group: &str) -> Expecta
             side,
             peer_group: group.to_owned(),
         },
-        transports: transports(flow),
-        ports: ports(system, flow),
-        requirement: flow.requirement,
+        standing: standing(system, flow),
+        transports: end.transports,
+        ports: match system.ports.get(&flow.id) {
+            Some(&port) => BTreeSet::from([Ports::Range { first: port, last: port }]),
+            None => end.ports,
+        },
+        requirement: if takes_over { Requirement::Required } else { flow.requirement },
         purpose: flow.purpose.clone(),
-        peers: system.peers.get(group).map_or(Peers::Any, |peers| Peers::Declared(peers.clone())),
+        peers: match system.peers.get(group) {
+            Some(peers) => Peers::Declared(peers.clone()),
+            None => documented::peers(system, flow, side, group),
+        },
         same_host: flow.same_host,
-        within: system
-            .expect
-            .iter()
-            .rfind(|presence| presence.covers(&flow.id))
-            .map(|presence| presence.within),
+        firewall: flow.firewall,
+        every_member: flow.every_member,
+        alternatives: match &flow.alternatives {
+            Some(name) => Some(name.clone()),
+            None => end.either_way.then(|| flow.id.clone()),
+        },
+        within: presence.map(|presence| presence.within),
     }
 }
 
-fn transports(flow: &Flow) -> BTreeSet<Transport> {
-    flow.transport
-        .iter()
-        .map(|transport| match transport {
-            catalog::Transport::Tcp => Transport::Tcp,
-            catalog::Transport::Udp => Transport::Udp,
+fn standing(system: &System, flow: &Flow) -> Standing {
+    let replaces_it = |other: &Flow| {
+        other.replaces.as_ref().is_some_and(|replaces| {
+            replaces.flow == flow.id && system.options.contains(&replaces.option)
         })
-        .collect()
-}
-
-fn ports(system: &System, flow: &Flow) -> Vec<Ports> {
-    match system.ports.get(&flow.id) {
-        Some(&port) => vec![Ports::Range { first: port, last: port }],
-        None => flow.ports.clone(),
+    };
+    if flow.requirement == Requirement::Legacy {
+        Standing::Legacy
+    } else if system.product.flows.iter().any(replaces_it) {
+        Standing::Replaced
+    } else {
+        Standing::Expected
     }
 }
 
-/// The ports to count: those of every flow in which the systems' roles take part, legacy ones too.
-pub fn documented_ports(config: &Config) -> PortSet {
+/// The ports to count: those of every expectation, those too that are only recognised.
+pub fn documented_ports(expectations: &[Expectation]) -> PortSet {
     let mut set = PortSet::default();
-    for system in &config.systems {
-        let ours = flows(system).filter(|flow| {
-            let mut roles = flow.from.iter().chain(&flow.to);
-            roles.any(|role| system.roles.contains(role))
-        });
-        for flow in ours {
-            for transport in transports(flow) {
-                for ports in ports(system, flow) {
-                    if let Ports::Range { first, last } = ports {
-                        for port in first..=last {
-                            set.insert(transport, port);
-                        }
+    for expectation in expectations {
+        for transport in &expectation.transports {
+            for ports in &expectation.ports {
+                if let Ports::Range { first, last } = ports {
+                    for port in *first..=*last {
+                        set.insert(*transport, port);
                     }
                 }
             }

@@ -7,7 +7,7 @@ use std::{
 
 use catalog::Ports;
 
-use super::{Expectation, Peers};
+use super::{Expectation, Peers, Standing};
 use crate::{
     config::Peer,
     discrepancy::Cause,
@@ -73,7 +73,7 @@ impl<'a> Matcher<'a> {
             return Vec::new();
         }
         self.on_port(flow)
-            .filter(|&index| !self.expectations[index].is_legacy())
+            .filter(|&index| self.expectations[index].standing == Standing::Expected)
             .filter_map(|index| {
                 let expectation = &self.expectations[index];
                 let mirrored = flow.loopback && expectation.key.side == Side::Client;
@@ -99,29 +99,34 @@ impl<'a> Matcher<'a> {
                 .find(|&index| fits(&self.expectations[index]))
                 .map(|nearest| Stranger { nearest, cause })
         };
+        let outdated = |standing: Standing| {
+            move |expectation: &Expectation| {
+                expectation.standing == standing && expectation.key.side == flow.side
+            }
+        };
         let is_peer = |expectation: &Expectation| {
             matches!(expectation.peers, Peers::Declared(_))
                 && self.peer(expectation, flow.peer).is_some()
         };
-        found(Cause::LegacyPort, &|expectation| {
-            expectation.is_legacy() && expectation.key.side == flow.side
-        })
-        .or_else(|| {
-            found(Cause::UnexpectedDirection, &|expectation| {
-                !expectation.is_legacy()
-                    && expectation.key.side != flow.side
-                    && is_peer(expectation)
+        let is_expected = |expectation: &Expectation| expectation.standing == Standing::Expected;
+        found(Cause::LegacyPort, &outdated(Standing::Legacy))
+            .or_else(|| found(Cause::PlaintextPort, &outdated(Standing::Replaced)))
+            .or_else(|| {
+                found(Cause::UnexpectedDirection, &|expectation| {
+                    is_expected(expectation)
+                        && expectation.key.side != flow.side
+                        && is_peer(expectation)
+                })
             })
-        })
-        .or_else(|| {
-            // The host may talk to anyone on a port that others use too. A stranger at its own
-            // service is another matter.
-            found(Cause::UnexpectedPeer, &|expectation| {
-                !expectation.is_legacy()
-                    && flow.side == Side::Server
-                    && expectation.key.side == Side::Server
+            .or_else(|| {
+                // The host may talk to anyone on a port that others use too. A stranger at its own
+                // service is another matter.
+                found(Cause::UnexpectedPeer, &|expectation| {
+                    is_expected(expectation)
+                        && flow.side == Side::Server
+                        && expectation.key.side == Side::Server
+                })
             })
-        })
     }
 
     fn on_port(&self, flow: &FlowId) -> impl Iterator<Item = usize> {
@@ -132,19 +137,39 @@ impl<'a> Matcher<'a> {
     /// `None` where the address is not a peer, `Some(None)` where anyone is.
     #[expect(clippy::option_option, reason = "not a peer, any peer, or the one that is listed")]
     fn peer(&self, expectation: &Expectation, address: IpAddr) -> Option<Option<usize>> {
-        match &expectation.peers {
-            Peers::Any => Some(None),
-            Peers::Declared(peers) => peers
-                .iter()
-                .position(|peer| match peer {
-                    Peer::Net(net) => net.contains(&address),
-                    Peer::Name(name) => {
-                        self.names.get(name).is_some_and(|addresses| addresses.contains(&address))
-                    }
-                })
-                .map(Some),
-        }
+        let Some(peers) = expectation.peers.listed() else {
+            return Some(None);
+        };
+        peers.iter().position(|peer| stands_for(peer, address, self.names)).map(Some)
     }
+}
+
+/// Whether an address is a peer's, as far as names are resolved.
+fn stands_for(peer: &Peer, address: IpAddr, names: &Names) -> bool {
+    match peer {
+        Peer::Net(net) => net.contains(&address),
+        Peer::Name(name) => {
+            names.get(name).is_some_and(|addresses| addresses.contains(&address))
+        }
+        Peer::Below(domain) => names
+            .iter()
+            .any(|(name, addresses)| is_below(name, domain) && addresses.contains(&address)),
+    }
+}
+
+/// Whether it is known now which addresses a peer has.
+pub fn is_resolved(peer: &Peer, names: &Names) -> bool {
+    match peer {
+        Peer::Net(_) => true,
+        Peer::Name(name) => names.get(name).is_some_and(|addresses| !addresses.is_empty()),
+        Peer::Below(domain) => names
+            .iter()
+            .any(|(name, addresses)| is_below(name, domain) && !addresses.is_empty()),
+    }
+}
+
+fn is_below(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether the host only passes the flow on: it is a client that never sent anything of its own.

@@ -2,6 +2,7 @@
 //! belongs to which.
 
 mod derive;
+mod documented;
 mod matching;
 #[cfg(test)]
 mod tests;
@@ -11,8 +12,8 @@ use std::{collections::BTreeSet, fmt};
 use catalog::{Ports, Requirement};
 use jiff::SignedDuration;
 
-pub use derive::{documented_ports, expectations};
-pub use matching::{Match, Matcher, Names, OTHER, Stranger};
+pub use derive::{SELF, documented_ports, expectations};
+pub use matching::{Match, Matcher, Names, OTHER, Stranger, is_resolved};
 
 use crate::{
     config::Peer,
@@ -24,10 +25,12 @@ use crate::{
 pub struct Expectation {
     /// What tells it from the others.
     pub key: Key,
+    /// Whether it is really expected.
+    pub standing: Standing,
     /// The transports that the document allows.
     pub transports: BTreeSet<Transport>,
     /// The service ports, with the config's changes.
-    pub ports: Vec<Ports>,
+    pub ports: BTreeSet<Ports>,
     /// How the document puts it.
     pub requirement: Requirement,
     /// What the flow is for.
@@ -36,8 +39,25 @@ pub struct Expectation {
     pub peers: Peers,
     /// The flow never leaves the host.
     pub same_host: bool,
+    /// A firewall between the ends needs a rule for it.
+    pub firewall: bool,
+    /// Each of the peers has to be reached, not just any.
+    pub every_member: bool,
+    /// Name of those with the same system and peers of which one is enough.
+    pub alternatives: Option<String>,
     /// How often the flow has to be seen, where that is known.
     pub within: Option<SignedDuration>,
+}
+
+/// Whether a flow is expected, or only recognised when it is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is expected.
+    Expected,
+    /// Only older versions use it.
+    Legacy,
+    /// Another flow took its place, with an option that the config switches on.
+    Replaced,
 }
 
 /// What tells one expectation from all others of a config.
@@ -58,10 +78,22 @@ pub struct Key {
 /// The peers of an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peers {
-    /// The config leaves the group open.
+    /// Anyone: the config leaves the group open, and the document names nobody.
     Any,
     /// As the config lists them.
     Declared(Vec<Peer>),
+    /// As the document names them, where the config leaves the group open.
+    Documented(Vec<Peer>),
+}
+
+impl Peers {
+    /// The list; `None` for anyone.
+    pub fn listed(&self) -> Option<&[Peer]> {
+        match self {
+            Self::Any => None,
+            Self::Declared(peers) | Self::Documented(peers) => Some(peers),
+        }
+    }
 }
 
 impl fmt::Display for Key {
@@ -72,11 +104,6 @@ impl fmt::Display for Key {
 }
 
 impl Expectation {
-    /// Whether the document has the flow only as something that older versions used.
-    pub fn is_legacy(&self) -> bool {
-        self.requirement == Requirement::Legacy
-    }
-
     /// Whether a port without a number makes the flow impossible to judge.
     pub fn is_judgeable(&self) -> bool {
         self.ports.iter().any(|ports| matches!(ports, Ports::Range { .. }))

@@ -9,14 +9,18 @@ fn lines(text: &str) -> Vec<String> {
         .iter()
         .map(|expectation| {
             let ports: Vec<String> = expectation.ports.iter().map(ToString::to_string).collect();
-            let legacy = if expectation.is_legacy() { " legacy" } else { "" };
+            let legacy = match expectation.standing {
+                Standing::Expected => "",
+                Standing::Legacy => " legacy",
+                Standing::Replaced => " replaced",
+            };
             format!("{} {}{legacy}", expectation.key, ports.join(","))
         })
         .collect()
 }
 
 fn ports(text: &str) -> PortSet {
-    documented_ports(&config::parse("test.toml", text).unwrap())
+    documented_ports(&expectations(&config::parse("test.toml", text).unwrap()))
 }
 
 const SERVER: &str = "[[system]]\nproduct = \"gigavault-storage\"\nroles = [\"server\"]\n\

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Counts, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Peer, Report, SCHEMA,
+    Counts, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Peer, PeerSource, Report, SCHEMA,
     Unexpected,
 };
 use crate::{
@@ -62,6 +62,11 @@ fn expectation_report(expectation: &expect::Expectation, judgement: &Judgement) 
         flow: key.flow.clone(),
         side: side_name(key.side).to_owned(),
         peer_group: key.peer_group.clone(),
+        peers: match expectation.peers {
+            Peers::Any => PeerSource::Any,
+            Peers::Declared(_) => PeerSource::Config,
+            Peers::Documented(_) => PeerSource::Document,
+        },
         transports: expectation
             .transports
             .iter()
@@ -80,8 +85,8 @@ fn expectation_report(expectation: &expect::Expectation, judgement: &Judgement) 
 }
 
 fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidence {
-    let label = |index: &Option<usize>| match (&expectation.peers, index) {
-        (Peers::Declared(peers), Some(index)) => peers[*index].to_string(),
+    let label = |index: &Option<usize>| match (expectation.peers.listed(), index) {
+        (Some(peers), Some(index)) => peers[*index].to_string(),
         _ => OTHER.to_owned(),
     };
     Evidence {

@@ -74,6 +74,8 @@ pub struct Expectation {
     pub side: String,
     /// The role of the peers, `self` for a flow that stays in the host.
     pub peer_group: String,
+    /// Who says which machines these are.
+    pub peers: PeerSource,
     /// The transports.
     pub transports: Vec<String>,
     /// The service ports: `50051`, `135-139` or `dynamic`.
@@ -97,6 +99,18 @@ pub struct Expectation {
     pub last_success: Option<Timestamp>,
     /// What the verdict rests on.
     pub evidence: Evidence,
+}
+
+/// Who says which machines the peers of an expectation are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PeerSource {
+    /// Nobody: any machine counts as one.
+    Any,
+    /// The config.
+    Config,
+    /// The vendor's document.
+    Document,
 }
 
 /// What a verdict rests on.
