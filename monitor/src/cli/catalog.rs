@@ -122,7 +122,12 @@ fn describe(product: &Product, flow: &Flow) -> String {
         ("only if", flow.condition.clone()),
         ("without it", flow.without.clone()),
         ("since", flow.since.as_ref().map(|version| format!("version {version}"))),
-        ("replaces", flow.replaces.as_ref().map(|other| format!("{}, with the option {}", other.flow, other.option))),
+        (
+            "replaces",
+            flow.replaces
+                .as_ref()
+                .map(|other| format!("{}, with the option {}", other.flow, other.option)),
+        ),
         (
             "port set by",
             flow.changeable.as_ref().map(|changeable| {

@@ -41,8 +41,7 @@ fn mean(
     let scenario = choice::mean_scenario(system, product, log);
     let options = choice::mean_options(system, product, log);
     let (sections, scenario, options) = (sections?, scenario.ok()?, options?);
-    let scope =
-        Scope { sections: &sections, scenario: scenario.as_deref(), options: &options };
+    let scope = Scope { sections: &sections, scenario: scenario.as_deref(), options: &options };
     choice::reject_idle_roles(&system.roles, product, scope, log);
     Some(System {
         name: name?,

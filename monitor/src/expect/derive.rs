@@ -26,7 +26,8 @@ fn of_system(system: &System) -> Vec<Expectation> {
     for flow in &system.product.flows {
         let ends = ends(system, &roles, flow);
         expectations.extend(
-            ends.into_iter().map(|((side, group), end)| expectation(system, flow, side, group, end)),
+            ends.into_iter()
+                .map(|((side, group), end)| expectation(system, flow, side, group, end)),
         );
     }
     expectations

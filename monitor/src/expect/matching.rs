@@ -148,9 +148,7 @@ impl<'a> Matcher<'a> {
 fn stands_for(peer: &Peer, address: IpAddr, names: &Names) -> bool {
     match peer {
         Peer::Net(net) => net.contains(&address),
-        Peer::Name(name) => {
-            names.get(name).is_some_and(|addresses| addresses.contains(&address))
-        }
+        Peer::Name(name) => names.get(name).is_some_and(|addresses| addresses.contains(&address)),
         Peer::Below(domain) => names
             .iter()
             .any(|(name, addresses)| is_below(name, domain) && addresses.contains(&address)),
@@ -162,9 +160,9 @@ pub fn is_resolved(peer: &Peer, names: &Names) -> bool {
     match peer {
         Peer::Net(_) => true,
         Peer::Name(name) => names.get(name).is_some_and(|addresses| !addresses.is_empty()),
-        Peer::Below(domain) => names
-            .iter()
-            .any(|(name, addresses)| is_below(name, domain) && !addresses.is_empty()),
+        Peer::Below(domain) => {
+            names.iter().any(|(name, addresses)| is_below(name, domain) && !addresses.is_empty())
+        }
     }
 }
 

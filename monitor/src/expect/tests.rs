@@ -51,9 +51,15 @@ fn changed_port_takes_the_place_of_the_documented_one() {
 
 #[test]
 fn flow_that_stays_on_the_host_is_one_expectation() {
-    let text = "[[system]]\nproduct = \"ibm-backup-recovery\"\nroles = [\"host\"]\n\
+    let text = "[[system]]\nproduct = \"ibm-backup-recovery\"\nroles = [\"windows-physical-server\"]\n\
                 sections = [\"physical_server_backup\"]\n";
-    assert_eq!(lines(text), ["ibm-backup-recovery: agent-59999 (server of self) 59999"]);
+    assert_eq!(
+        lines(text),
+        [
+            "ibm-backup-recovery: agent-50051 (server of cluster) 50051",
+            "ibm-backup-recovery: self-monitoring-59999 (server of self) 59999",
+        ]
+    );
 }
 
 #[test]
@@ -76,21 +82,18 @@ fn legacy_flow_is_counted_and_not_expected() {
 fn scenario_leaves_out_the_flows_of_the_others() {
     let text = |scenario| {
         format!(
-            "[[system]]\nproduct = \"arctera-dlo\"\nroles = [\"dlo-dedupe-server\"]\n\
+            "[[system]]\nproduct = \"arctera-dlo\"\nroles = [\"dlo-io-server\", \"dlo-edge-server\"]\n\
              scenario = \"{scenario}\"\n"
         )
     };
-    assert_eq!(
-        lines(&text("non-boi")),
-        [
-            "arctera-dlo: console-dedupe-8443 (server of dlo-administration-console) 8443",
-            "arctera-dlo: dedupe-8443 (server of dlo-client) 8443",
-        ]
+    config::parse("test.toml", &text("non-boi")).unwrap_err();
+    let lines = lines(&text("exclusive-boi"));
+    let of_push: Vec<&String> = lines.iter().filter(|line| line.contains("push")).collect();
+    assert_eq!(of_push, [""; 0]);
+    assert!(
+        lines.contains(&"arctera-dlo: edge-io-7009 (server of dlo-edge-server) 7009".to_owned())
     );
-    assert_eq!(
-        lines(&text("exclusive-boi")),
-        ["arctera-dlo: console-dedupe-8443 (server of dlo-administration-console) 8443"]
-    );
+    assert!(lines.contains(&"arctera-dlo: sql-1433 (client of sql-server) 1433".to_owned()));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Counts, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Peer, PeerSource, Report, SCHEMA,
-    Unexpected,
+    Counts, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Peer, PeerSource, Report,
+    SCHEMA, Unexpected,
 };
 use crate::{
     discrepancy::{self, Assessment, Judgement},

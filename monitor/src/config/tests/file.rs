@@ -73,7 +73,7 @@ fn a_rendered_fault_shows_its_line_and_help() {
                     5 |   \"hots\",\n\
                     \x20 |   ^^^^^^ system[0].roles[1]\n\
                     \x20 |\n\
-                    \x20 = help: did you mean `host`? ";
+                    \x20 = help: did you mean `host`?";
     let rendered = rendered.get(..expected.len()).unwrap();
     assert_eq!(rendered, expected);
 }

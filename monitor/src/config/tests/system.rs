@@ -116,10 +116,33 @@ fn a_scenario_is_a_fault_where_the_product_has_none() {
 }
 
 #[test]
+fn options_are_of_the_product() {
+    let text = with("options = [\"ssl\"]");
+    let expected = "4:12: system[0].options[0]: ibm-backup-recovery has no option `ssl`";
+    assert_eq!(faults(&text), expected);
+    assert_eq!(help(&text), "options of ibm-backup-recovery: `multitenancy`");
+    assert_eq!(
+        accepted(&with("options = [\"multitenancy\"]")).systems[0].options,
+        ["multitenancy"]
+    );
+}
+
+#[test]
+fn port_without_a_number_can_be_given_one() {
+    let system = "[[system]]\nproduct = \"arctera-dlo\"\nroles = [\"dlo-client\"]\n\
+                  scenario = \"non-boi\"\n";
+    let config = accepted(&format!("{system}ports.client-sql-dynamic = 50123\n"));
+    assert_eq!(config.systems[0].ports["client-sql-dynamic"], 50123);
+    let expected =
+        "5:7: system[0].ports.push-install: flow `push-install` does not have just one port";
+    assert_eq!(faults(&format!("{system}ports.push-install = 1\n")), expected);
+}
+
+#[test]
 fn a_role_without_a_flow_in_the_sections_is_a_fault() {
     let text = with("sections = [\"ms_sql_servers\"]");
     let expected = "3:10: system[0].roles[0]: role `host` takes part in no flow of the chosen \
-                    sections and scenario, so this system expects nothing of it";
+                    sections, scenario and options, so this system expects nothing of it";
     assert_eq!(faults(&text), expected);
     assert!(help(&text).contains("`agent_communication`"));
 }
@@ -128,7 +151,7 @@ fn a_role_without_a_flow_in_the_sections_is_a_fault() {
 fn a_role_without_a_flow_in_the_scenario_is_a_fault() {
     let text = "[[system]]\nproduct = \"arctera-dlo\"\nroles = [\"dlo-io-server\"]\nscenario = \"non-boi\"\n";
     let expected = "3:10: system[0].roles[0]: role `dlo-io-server` takes part in no flow of the chosen \
-                    sections and scenario, so this system expects nothing of it";
+                    sections, scenario and options, so this system expects nothing of it";
     assert_eq!(faults(text), expected);
     accepted(&text.replace("non-boi", "exclusive-boi"));
 }
@@ -152,7 +175,7 @@ fn names_are_plain_and_unique() {
 
 #[test]
 fn ports_are_of_known_flows_and_in_range() {
-    let text = with("[system.ports]\nagent-50052 = 1\nagent-59999 = 65535\nagent-50051 = 65536");
+    let text = with("[system.ports]\nagent-50052 = 1\ngrpc-11117 = 65535\nagent-50051 = 65536");
     let expected = "5:1: system[0].ports.agent-50052: ibm-backup-recovery has no flow `agent-50052`\n\
                     7:15: system[0].ports.agent-50051: 65536 is no port, expected 1 to 65535";
     assert_eq!(faults(&text), expected);
