@@ -59,6 +59,8 @@ pub struct Expectation {
     pub side: String,
     /// The role of the peers.
     pub peer_group: String,
+    /// Who says which machines they are: `any`, `config` or `document`.
+    pub peers: String,
     /// The verdict.
     pub verdict: String,
     /// The cause of a discrepancy.

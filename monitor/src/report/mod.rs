@@ -124,7 +124,7 @@ pub struct Evidence {
     pub failing: Vec<Failing>,
     /// How many peers' attempts fail.
     pub failing_total: usize,
-    /// Why nothing more can be said, for a verdict `unknown`.
+    /// Why nothing more can be said, for a verdict `unknown`, or which peers were not seen.
     pub reason: Option<String>,
 }
 

@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Expectation, Report, Unexpected};
-use crate::discrepancy::{Cause, Verdict};
+use super::{Expectation, PeerSource, Report, Unexpected};
+use crate::{
+    discrepancy::{Cause, Verdict},
+    expect::SELF,
+};
 
 /// The report, discrepancies first, at most `width` columns wide.
 pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
@@ -91,6 +94,9 @@ fn discrepancy(
         );
         line("evidence", &said);
     }
+    if let Some(reason) = &evidence.reason {
+        line("evidence", reason);
+    }
     let hidden = evidence.failing_total - evidence.failing.len();
     if hidden > 0 {
         line("", &format!("… and {hidden} more peers"));
@@ -144,7 +150,12 @@ fn table(report: &Report) -> Table {
             expectation.flow.clone(),
             format!("{}/{}", expectation.ports.join(","), expectation.transports.join(",")),
             expectation.side.clone(),
-            expectation.peer_group.clone(),
+            match expectation.peers {
+                PeerSource::Any if expectation.peer_group != SELF => {
+                    format!("{} (any)", expectation.peer_group)
+                }
+                _ => expectation.peer_group.clone(),
+            },
             expectation.verdict.to_string(),
             seen,
         ]);
@@ -167,6 +178,7 @@ fn blind_spots(out: &mut String, report: &Report) {
     let mut reasons: Vec<String> = report
         .expectations
         .iter()
+        .filter(|expectation| expectation.verdict == Verdict::Unknown)
         .filter_map(|expectation| {
             let reason = expectation.evidence.reason.as_ref()?;
             Some(format!("{} {}: {reason}", expectation.system, expectation.flow))
