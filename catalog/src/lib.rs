@@ -6,6 +6,8 @@
 mod facts;
 mod lint;
 mod model;
+#[cfg(test)]
+mod properties;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@ mod derive;
 mod documented;
 mod matching;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use std::{collections::BTreeSet, fmt};

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod flows;
+mod rules;
 mod windows;
 
 use std::collections::BTreeMap;
