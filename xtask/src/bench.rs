@@ -1,4 +1,4 @@
-//! `bench`: what the kernel programs cost.
+//! `bench`: what the kernel programs and a large config cost.
 
 use anyhow::ensure;
 
@@ -14,6 +14,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "the benchmark loads programs into the kernel: run it as root"
     );
     setup::ensure()?;
-    let words = ["cargo", "bench", "--quiet", "--package", "monitor", "--bench", "packet"];
-    execute(&mut in_group(&words))
+    for bench in ["config", "packet"] {
+        let words = ["cargo", "bench", "--quiet", "--package", "monitor", "--bench", bench];
+        execute(&mut in_group(&words))?;
+    }
+    Ok(())
 }
