@@ -5,7 +5,7 @@
 pub const SQL_SERVER: &str = r#"
 [[system]]
 product = "ibm-backup-recovery"
-roles = ["ms-sql-server", "host"]
+roles = ["ms-sql-server", "physical-server"]
 peers.cluster = ["10.20.0.0/24", "fd00:20::/64"]
 "#;
 

@@ -41,11 +41,11 @@ fn every_expectation_is_there_from_the_first_scrape() {
     });
     let of = |metric: &str| series(&first, metric, &[]);
     let expectations = daemon.report().expectations;
-    assert_eq!(expectations.len(), 5);
+    assert_eq!(expectations.len(), 6);
     assert_eq!(of("backupflow_expectation_verdict").len(), expectations.len() * VERDICTS);
     let peers: usize =
         expectations.iter().map(|expectation| expectation.evidence.peers.len()).sum();
-    assert_eq!(peers, 9);
+    assert_eq!(peers, 11);
     for metric in [
         "backupflow_flow_receive_packets_total",
         "backupflow_flow_receive_bytes_total",

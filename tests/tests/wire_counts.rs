@@ -12,7 +12,7 @@ const SOME: usize = 300_001;
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
-const ITSELF: Flow<'_> = Flow("agent-59999", "server", "self");
+const ITSELF: Flow<'_> = Flow("self-monitoring-59999", "server", "self");
 
 /// Ethernet and IPv4.
 const V4: u64 = 14 + 20;

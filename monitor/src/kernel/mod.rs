@@ -2,6 +2,7 @@
 
 mod attach;
 mod batch;
+pub mod btf;
 mod clock;
 mod flows;
 mod interfaces;
