@@ -122,7 +122,7 @@ impl FlowKey {
 
 /// What was counted in one direction.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Packets on the wire: the segments of a coalesced packet count one by one.
     pub packets: u64,

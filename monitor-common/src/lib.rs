@@ -14,13 +14,19 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod connections;
+pub mod drops;
 pub mod flow;
+pub mod kernel_memory;
 pub mod loss;
 pub mod names;
 pub mod packet;
 pub mod ports;
 
+pub use connections::{ConnectionCounts, Outcome};
+pub use drops::{DropCounts, DropKey};
 pub use flow::{ClockReading, Counters, FlowCounts, FlowKey, Side, Transport};
+pub use kernel_memory::Offsets;
 pub use loss::Loss;
 
 /// Version of every layout in this crate. A change of any layout bumps it, and maps of another

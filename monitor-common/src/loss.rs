@@ -13,15 +13,25 @@ pub enum Loss {
     /// A packet on a documented port of a connection whose opening was not seen, so that the side
     /// is not known.
     Unplaced = 3,
+    /// A flow, dropped packet or connection found the map of its hook full.
+    MapFull = 4,
+    /// A dropped packet on a documented port whose network namespace cannot be told.
+    NoNamespace = 5,
 }
 
 impl Loss {
     /// How many kinds there are.
-    pub const COUNT: u32 = 4;
+    pub const COUNT: u32 = 6;
 
     /// Every kind, in the order of its index.
-    pub const ALL: [Self; Self::COUNT as usize] =
-        [Self::FlowMapFull, Self::Unparsable, Self::Fragment, Self::Unplaced];
+    pub const ALL: [Self; Self::COUNT as usize] = [
+        Self::FlowMapFull,
+        Self::Unparsable,
+        Self::Fragment,
+        Self::Unplaced,
+        Self::MapFull,
+        Self::NoNamespace,
+    ];
 
     /// The value of the label `what` and the key in the report.
     pub const fn name(self) -> &'static str {
@@ -30,6 +40,8 @@ impl Loss {
             Self::Unparsable => "unparsable",
             Self::Fragment => "fragment",
             Self::Unplaced => "unplaced",
+            Self::MapFull => "map-full",
+            Self::NoNamespace => "no-namespace",
         }
     }
 }

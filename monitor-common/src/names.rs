@@ -2,6 +2,15 @@
 
 /// Per-CPU hash of [`FlowKey`](crate::FlowKey) to [`FlowCounts`](crate::FlowCounts).
 pub const FLOWS: &str = "FLOWS";
+/// Per-CPU hash of [`FlowKey`](crate::FlowKey) to [`FlowCounts`](crate::FlowCounts): what sockets of
+/// this host sent and got. Bytes begin with the IP header.
+pub const SOCKETS: &str = "SOCKETS";
+/// Per-CPU hash of [`DropKey`](crate::DropKey) to [`DropCounts`](crate::DropCounts).
+pub const DROPS: &str = "DROPS";
+/// Per-CPU hash of [`FlowKey`](crate::FlowKey) to [`ConnectionCounts`](crate::ConnectionCounts).
+pub const CONNECTIONS: &str = "CONNECTIONS";
+/// Read-only global of [`Offsets`](crate::Offsets).
+pub const OFFSETS: &str = "OFFSETS";
 /// Per-CPU array of counters, by [`Loss`](crate::Loss).
 pub const LOST: &str = "LOST";
 /// The section, and so the map, that holds the documented ports ([`PortBits`](crate::ports::PortBits)).
@@ -23,3 +32,13 @@ pub const WIRE_EGRESS_L3: &str = "wire_egress_l3";
 pub const WIRE_LOOPBACK: &str = "wire_loopback";
 /// Writes [`CLOCK`] when it is run.
 pub const READ_CLOCK: &str = "read_clock";
+/// `cgroup_skb` ingress: packets that reach a socket.
+pub const SOCKET_INGRESS: &str = "socket_ingress";
+/// `cgroup_skb` egress: packets that leave a socket.
+pub const SOCKET_EGRESS: &str = "socket_egress";
+/// Raw tracepoint `inet_sock_set_state`: what becomes of connections.
+pub const CONNECTION: &str = "connection";
+/// Raw tracepoint `tcp_retransmit_skb`.
+pub const RETRANSMIT: &str = "retransmit";
+/// Raw tracepoint `kfree_skb`.
+pub const DROP: &str = "drop";

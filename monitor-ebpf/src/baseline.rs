@@ -57,7 +57,7 @@ fn five_tuple(context: TcContext) -> i32 {
 #[expect(unsafe_code, reason = "the clock's helper and the value in the map")]
 #[inline(always)]
 fn count(context: &TcContext) -> Option<()> {
-    let bytes = Direct::new(context);
+    let bytes = Direct::new(context.data(), context.data_end());
     let packet = packet::locate_plain(&bytes, Link::Ethernet).ok()?;
     let tuple = Tuple {
         source: packet.address(&bytes, End::Source)?,

@@ -5,18 +5,27 @@
 //! | `wire_ingress`, `wire_egress` | TC of a device with Ethernet headers | packets on the wire |
 //! | `wire_ingress_l3`, `wire_egress_l3` | TC of a device without link header (tun, WireGuard) | the same |
 //! | `wire_loopback` | TC ingress of `lo` | the host's packets to itself, once |
+//! | `socket_ingress`, `socket_egress` | `cgroup_skb` at the root | packets between sockets and the IP layer |
+//! | `connection` | raw tracepoint `inet_sock_set_state` | what becomes of connections |
+//! | `retransmit` | raw tracepoint `tcp_retransmit_skb` | segments that are sent again |
+//! | `drop` | raw tracepoint `kfree_skb` | packets that end here, and why |
 //! | `read_clock` | none: run by the daemon | the clock that the others stamp packets with |
 
-#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 #![expect(
     clippy::inline_always,
     reason = "the verifier follows calls, and a call costs more than most of these bodies"
 )]
 
 mod clock;
+mod connection;
+mod drop;
 mod maps;
+mod memory;
 mod reader;
+mod retransmit;
 mod skb;
+mod socket;
 mod wire;
 
 #[cfg(target_arch = "bpf")]

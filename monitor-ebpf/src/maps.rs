@@ -10,9 +10,13 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, PerCpuHashMap},
 };
 use monitor_common::{
-    ClockReading, FlowCounts, FlowKey, Loss, Transport,
+    ClockReading, ConnectionCounts, DropCounts, DropKey, FlowCounts, FlowKey, Loss, Outcome,
+    Transport,
+    packet::{SYN, SYN_ACK},
     ports::{PORT_WORDS, PortBits, port_bit},
 };
+
+use crate::clock;
 
 /// How many flows fit unless the daemon says otherwise at load.
 const DEFAULT_FLOWS: u32 = 16 * 1024;
@@ -20,6 +24,21 @@ const DEFAULT_FLOWS: u32 = 16 * 1024;
 /// All flows. Preallocated, so that a packet never waits for memory.
 #[map]
 static FLOWS: PerCpuHashMap<FlowKey, FlowCounts> =
+    PerCpuHashMap::with_max_entries(DEFAULT_FLOWS, 0);
+
+/// What sockets of this host sent and got.
+#[map]
+static SOCKETS: PerCpuHashMap<FlowKey, FlowCounts> =
+    PerCpuHashMap::with_max_entries(DEFAULT_FLOWS, 0);
+
+/// Dropped packets.
+#[map]
+static DROPS: PerCpuHashMap<DropKey, DropCounts> =
+    PerCpuHashMap::with_max_entries(DEFAULT_FLOWS, 0);
+
+/// What became of connections.
+#[map]
+static CONNECTIONS: PerCpuHashMap<FlowKey, ConnectionCounts> =
     PerCpuHashMap::with_max_entries(DEFAULT_FLOWS, 0);
 
 /// What was seen and not counted, by [`Loss`].
@@ -60,6 +79,151 @@ pub(crate) fn create_flow(key: &FlowKey) -> bool {
     #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
     let made = FLOWS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
     made != Err(E2BIG)
+}
+
+/// Whether packets of a flow were seen on the wire or at a socket.
+#[inline(always)]
+pub(crate) fn is_known(key: &FlowKey) -> bool {
+    FLOWS.get_ptr(key).is_some() || SOCKETS.get_ptr(key).is_some()
+}
+
+/// Whether packets of a flow were seen at a socket.
+#[inline(always)]
+pub(crate) fn known_at_socket(key: &FlowKey) -> bool {
+    SOCKETS.get_ptr(key).is_some()
+}
+
+/// Makes a flow at the socket layer; `false` where the map is full.
+#[inline(always)]
+pub(crate) fn create_at_socket(key: &FlowKey) -> bool {
+    static ZERO: FlowCounts = FlowCounts::ZERO;
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
+    let _made = SOCKETS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
+    let is_there = SOCKETS.get_ptr(key).is_some();
+    if !is_there {
+        lose(Loss::MapFull);
+    }
+    is_there
+}
+
+/// This CPU's counts of a flow at the socket layer.
+#[inline(always)]
+pub(crate) fn socket_flow(key: &FlowKey) -> Option<*mut FlowCounts> {
+    SOCKETS.get_ptr_mut(key)
+}
+
+/// Counts packets at the socket layer.
+#[inline(always)]
+pub(crate) fn add_at_socket(
+    counts: *mut FlowCounts,
+    received: bool,
+    packets: u64,
+    bytes: u64,
+    opening: u8,
+) {
+    // SAFETY: the pointer is to this CPU's value, which is freed only after a grace period. A program
+    // that interrupts this one adds to the same numbers, so they are added to atomically; the times
+    // may be written by either.
+    unsafe {
+        let direction = if received {
+            (*counts).last_received = clock::now();
+            &raw mut (*counts).received
+        } else {
+            (*counts).last_transmitted = clock::now();
+            &raw mut (*counts).transmitted
+        };
+        add(&raw mut (*direction).packets, packets);
+        add(&raw mut (*direction).bytes, bytes);
+        match opening {
+            SYN => add(&raw mut (*direction).syn, 1),
+            SYN_ACK => add(&raw mut (*direction).syn_ack, 1),
+            _ => {}
+        }
+    }
+}
+
+/// Adds to a number that a program which interrupts this one adds to as well.
+///
+/// The compiler has no atomic addition for this target, the kernel has had one since 3.18.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+unsafe fn add(number: *mut u64, more: u64) {
+    // SAFETY: the caller gives a number in a map's value, which is aligned and lives long enough.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({number} + 0) += {more}", number = in(reg) number, more = in(reg) more);
+    }
+}
+
+/// On the host nothing runs it.
+#[cfg(not(target_arch = "bpf"))]
+unsafe fn add(number: *mut u64, more: u64) {
+    // SAFETY: as above.
+    unsafe { *number += more };
+}
+
+/// Counts what became of a connection.
+#[inline(always)]
+pub(crate) fn count_outcome(key: &FlowKey, outcome: Outcome, error: u32) {
+    if let Some(counts) = connections(key) {
+        let index = outcome as usize;
+        counts.outcomes[index] += 1;
+        counts.last[index] = clock::now();
+        if outcome != Outcome::Established {
+            counts.error = u64::from(error);
+        }
+    }
+}
+
+/// Counts a segment that is sent again.
+#[inline(always)]
+pub(crate) fn count_retransmission(key: &FlowKey, syn: bool) {
+    if let Some(counts) = connections(key) {
+        counts.retransmitted += 1;
+        counts.retransmitted_syn += u64::from(syn);
+        counts.last_retransmitted = clock::now();
+    }
+}
+
+/// This CPU's counts of the connections of a flow, made if they are not there.
+#[inline(always)]
+fn connections(key: &FlowKey) -> Option<&'static mut ConnectionCounts> {
+    static ZERO: ConnectionCounts = ConnectionCounts::ZERO;
+    if CONNECTIONS.get_ptr(key).is_none() {
+        #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
+        let _made = CONNECTIONS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
+    }
+    let Some(counts) = CONNECTIONS.get_ptr_mut(key) else {
+        lose(Loss::MapFull);
+        return None;
+    };
+    // SAFETY: the pointer is to this CPU's value, which is freed only after a grace period, and the
+    // kernel does not run a program of a tracepoint within itself on one CPU.
+    Some(unsafe { &mut *counts })
+}
+
+/// Counts dropped packets.
+#[inline(always)]
+pub(crate) fn count_drop(key: &DropKey, packets: u64, interface: u32) {
+    static ZERO: DropCounts = DropCounts::ZERO;
+    if DROPS.get_ptr(key).is_none() {
+        #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
+        let _made = DROPS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
+    }
+    let Some(counts) = DROPS.get_ptr_mut(key) else {
+        return lose(Loss::MapFull);
+    };
+    // SAFETY: the pointer is to this CPU's value, which is freed only after a grace period, and the
+    // kernel does not run a program of a tracepoint within itself on one CPU.
+    let counts = unsafe { &mut *counts };
+    let now = clock::now();
+    counts.packets += packets;
+    if counts.first == 0 {
+        counts.first = now;
+    }
+    counts.last = now;
+    if interface != 0 {
+        counts.interface = interface;
+    }
 }
 
 /// Whether a port is documented.

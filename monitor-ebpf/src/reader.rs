@@ -2,7 +2,6 @@
 
 #![expect(unsafe_code, reason = "packet bytes are read through the pointers of the context")]
 
-use aya_ebpf::programs::TcContext;
 use monitor_common::packet::Bytes;
 
 /// The linear part of a packet: the fast way, for headers that lie there.
@@ -13,8 +12,8 @@ pub(crate) struct Direct {
 
 impl Direct {
     #[inline(always)]
-    pub(crate) fn new(context: &TcContext) -> Self {
-        Self { start: context.data(), end: context.data_end() }
+    pub(crate) const fn new(start: usize, end: usize) -> Self {
+        Self { start, end }
     }
 }
 

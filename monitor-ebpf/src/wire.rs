@@ -67,7 +67,7 @@ enum Heading {
 /// Counts a packet and lets it pass to whoever looks next.
 #[inline(always)]
 fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
-    let bytes = Direct::new(context);
+    let bytes = Direct::new(context.data(), context.data_end());
     let counted =
         packet::locate_plain(&bytes, link).and_then(|packet| count(context, &bytes, packet, path));
     match counted {
@@ -82,7 +82,7 @@ fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
 /// The same for a packet whose headers are many, or lie outside its linear part.
 #[inline(never)]
 fn watch_deeper(context: &TcContext, link: Link, path: Path) {
-    let bytes = Whole(context);
+    let bytes = Whole(&context.skb);
     let counted =
         packet::locate(&bytes, link).and_then(|packet| count(context, &bytes, packet, path));
     match counted {
@@ -99,7 +99,7 @@ fn unparsable(context: &TcContext) {
         context,
         "unparsable packet of {} bytes on interface {}",
         context.len(),
-        skb::interface(context)
+        skb::interface(&context.skb)
     );
 }
 
@@ -215,9 +215,9 @@ impl<B: Bytes> Seen<'_, B> {
             direction.rst += u64::from(self.flags & RST != 0);
         }
         if counts.interface == 0 || self.flags & SYN != 0 {
-            counts.interface = skb::interface(self.context);
+            counts.interface = skb::interface(&self.context.skb);
         }
-        if self.path == Path::Transmitted && skb::came_in(self.context) {
+        if self.path == Path::Transmitted && skb::came_in(&self.context.skb) {
             counts.forwarded += packets;
         }
     }
@@ -227,13 +227,14 @@ impl<B: Bytes> Seen<'_, B> {
     #[inline(always)]
     fn on_the_wire(&self) -> (u64, u64) {
         let length = u64::from(self.context.len());
-        let tag = if skb::tagged(self.context) { 4 } else { 0 };
-        let Some(segment_size) = NonZeroU64::new(u64::from(skb::segment_size(self.context))) else {
+        let tag = if skb::tagged(&self.context.skb) { 4 } else { 0 };
+        let Some(segment_size) = NonZeroU64::new(u64::from(skb::segment_size(&self.context.skb)))
+        else {
             return (1, length + tag);
         };
         let headers =
             self.packet.headers(self.bytes).unwrap_or(self.packet.transport_header) as u64;
-        let packets = match u64::from(skb::segments(self.context)) {
+        let packets = match u64::from(skb::segments(&self.context.skb)) {
             // A virtual device may give the size of the segments and not their number.
             0 => (length.saturating_sub(headers) + (segment_size.get() - 1)) / segment_size,
             segments => segments,

@@ -20,7 +20,7 @@ fn promtool_has_no_complaint() {
     let open = Open::new(&pair.peer, &listen(&pair.host, at), at);
     open.send(10, 10);
     open.close();
-    daemon.verdict(Flow("agent-50051", "server", "cluster"), "refused", Some("undetermined"));
+    daemon.verdict(Flow("agent-50051", "server", "cluster"), "refused", Some("no-listener"));
     let metrics = daemon.metrics();
     for metric in ["backupflow_discrepancy", "backupflow_unexpected_flows"] {
         assert_eq!(series(&metrics, metric, &[]).len(), 1, "{metric}");

@@ -188,7 +188,7 @@ fn blocked_by_the_hosts_firewall_until_it_is_mended() {
     let attempts = pair.host.nft_counter("blocked");
     assert!(attempts >= 3, "{attempts}");
     attempted(&daemon, AGENT, attempts);
-    let said = daemon.verdict(AGENT, "blocked", Some("undetermined"));
+    let said = daemon.verdict(AGENT, "blocked", Some("local-firewall-in"));
     let [failing] = said.evidence.failing.as_slice() else {
         panic!("{said:#?}");
     };
@@ -242,7 +242,7 @@ fn refused_until_it_is_mended() {
         scope.spawn(|| turned_away(&pair.peer, at(HOST4, 50051), PATIENCE));
         scope.spawn(|| turned_away(&pair.host, at(PEER4, 11113), PATIENCE));
     });
-    for (flow, cause) in [(AGENT, "undetermined"), (CLUSTER, "remote-refused")] {
+    for (flow, cause) in [(AGENT, "no-listener"), (CLUSTER, "remote-refused")] {
         let said = daemon.verdict(flow, "refused", Some(cause));
         assert_eq!(said.evidence.failing_total, 1);
         assert_eq!(said.evidence.failing[0].attempts, 1);

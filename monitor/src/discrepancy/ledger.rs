@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::{
-    Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict,
+    Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict, evidence,
     verdict::{Gathered, Sight},
 };
 use crate::{
     expect::{Expectation, Key, Match, Matcher, Names, Standing},
-    observe::{Counters, FlowId, Snapshot, Tally, Transport, add},
+    observe::{Counters, Drop, FlowId, Snapshot, Tally, Transport, add},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
@@ -32,11 +32,26 @@ pub struct Judgement {
     /// When the flow was last seen to work.
     pub last_success: Option<Timestamp>,
     /// Peers whose attempts fail, worst first.
-    pub failing: Vec<(FlowId, Failure, Option<String>)>,
+    pub failing: Vec<Failing>,
     /// Peers seen.
     pub peers_seen: usize,
     /// Counts by the peer's index in the expectation's list; those of an open group under `None`.
     pub counts: BTreeMap<Option<usize>, PeerCounts>,
+}
+
+/// A peer whose attempts fail.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// The flow with it.
+    pub flow: FlowId,
+    /// What was seen of the attempts.
+    pub failure: Failure,
+    /// The verdict and the cause for this peer.
+    pub said: (Verdict, Cause),
+    /// Where the attempts were seen.
+    pub interface: Option<String>,
+    /// What the kernel dropped of the flow.
+    pub dropped: Vec<Drop>,
 }
 
 /// What was counted for the peers under one label.
@@ -190,7 +205,8 @@ impl Ledger {
         names: &Names,
         now: Timestamp,
     ) -> Judgement {
-        gathered.failing.sort_by_key(|(flow, failure, _)| {
+        gathered.failing.sort_by_key(|failing| {
+            let Failing { flow, failure, .. } = failing;
             (failure.attempt == Attempt::Refused, failure.since, *flow)
         });
         let (verdict, cause, reason) = self.sight.verdict(expectation, &gathered, names, now);
@@ -216,7 +232,7 @@ impl Ledger {
         (verdict, cause): (Verdict, Option<Cause>),
         now: Timestamp,
     ) -> Timestamp {
-        let begun = gathered.failing.iter().map(|(_, failure, _)| failure.since).min();
+        let begun = gathered.failing.iter().map(|failing| failing.failure.since).min();
         match self.verdicts.get(&expectation.key) {
             Some((old, old_cause, since)) if (*old, *old_cause) == (verdict, cause) => *since,
             _ => {
@@ -277,7 +293,13 @@ impl Gathered {
             self.one_way = self.one_way.max(tally.last_seen());
         }
         if let Some(failure) = track.failing() {
-            self.failing.push((*flow, failure, tally.interface.clone()));
+            self.failing.push(Failing {
+                flow: *flow,
+                failure,
+                said: evidence::judge(flow, &failure, tally),
+                interface: tally.interface.clone(),
+                dropped: tally.dropped.clone(),
+            });
         }
     }
 }

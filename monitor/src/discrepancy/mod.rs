@@ -4,7 +4,9 @@
 //! snapshot.
 
 mod cause;
+mod evidence;
 mod ledger;
+pub mod reasons;
 #[cfg(test)]
 mod tests;
 mod track;
@@ -17,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
-pub use ledger::{Assessment, Judgement, Ledger, PeerCounts, Unexpected};
+pub use ledger::{Assessment, Failing, Judgement, Ledger, PeerCounts, Unexpected};
 pub use track::{Attempt, Failure, Track};
 
 /// How long a success counts where the config says nothing, and how long a failure stays after the

@@ -35,6 +35,8 @@ pub struct Failure {
 #[derive(Clone, Debug, Default)]
 pub struct Track {
     seen: Option<(Counters, Counters)>,
+    /// Attempts of this host's sockets.
+    made: u64,
     pending: Option<Failure>,
     failure: Option<Failure>,
     /// When both ends were last seen to talk.
@@ -57,6 +59,7 @@ impl Track {
         let (request_before, answer_before) = self.seen.replace((request, answer)).unwrap_or(zero);
         let more = |now: u64, before: u64| now.saturating_sub(before);
         let answered = more(answer.packets, answer_before.packets) > 0;
+        let hidden = self.attempts_before_the_wire(flow, tally);
 
         if flow.transport == Transport::Udp {
             if answered && request.packets > 0 {
@@ -65,7 +68,7 @@ impl Track {
             return;
         }
 
-        let attempts = more(request.syn, request_before.syn);
+        let attempts = more(request.syn, request_before.syn).max(hidden);
         if more(answer.syn_ack, answer_before.syn_ack) > 0 {
             self.last_success = last_answer;
             self.pending = None;
@@ -97,6 +100,18 @@ impl Track {
                 self.fail();
             }
         }
+    }
+
+    /// New attempts of this host that may not have reached the wire: those of its sockets, and those
+    /// that its firewall dropped before.
+    fn attempts_before_the_wire(&mut self, flow: &FlowId, tally: &Tally) -> u64 {
+        if flow.side == Side::Server {
+            return 0;
+        }
+        let dropped = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
+        let by_firewall = dropped.filter(|drop| drop.reason == "NETFILTER_DROP");
+        let made = tally.socket_transmitted.syn + by_firewall.map(|drop| drop.packets).sum::<u64>();
+        made.saturating_sub(std::mem::replace(&mut self.made, made))
     }
 
     /// Attempts that fail, those included that could still be answered.

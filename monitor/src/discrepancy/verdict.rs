@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Attempt, Blindness, Cause, DEFAULT_WINDOW, Failure, PeerCounts, Verdict};
+use super::{Blindness, Cause, DEFAULT_WINDOW, Failing, PeerCounts, Verdict};
 use crate::{
     config::Peer,
     expect::{Expectation, Names, Peers, is_resolved},
-    observe::{FlowId, Loss, Side, Snapshot},
+    observe::{Loss, Snapshot},
 };
 
 /// What is gathered for one expectation while the flows are gone through.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) counts: BTreeMap<Option<usize>, PeerCounts>,
-    pub(super) failing: Vec<(FlowId, Failure, Option<String>)>,
+    pub(super) failing: Vec<Failing>,
     /// When each peer's flow was last seen to work.
     pub(super) successes: BTreeMap<Option<usize>, Timestamp>,
     /// When this flow or an alternative to it was last seen to work.
@@ -56,7 +56,8 @@ impl Sight {
         let faults: Vec<&str> = snapshot
             .coverage
             .iter()
-            .filter(|hook| hook.fault.is_some())
+            // Without the other hooks the wire is seen all the same.
+            .filter(|hook| hook.fault.is_some() && hook.interface.is_some())
             .map(|hook| hook.interface.as_deref().unwrap_or(hook.hook))
             .collect::<BTreeSet<_>>()
             .into_iter()
@@ -76,14 +77,8 @@ impl Sight {
         now: Timestamp,
     ) -> (Verdict, Option<Cause>, Option<String>) {
         let unknown = |reason: String| (Verdict::Unknown, None, Some(reason));
-        if let Some((flow, failure, _)) = gathered.failing.first() {
-            let (verdict, cause) = match (failure.attempt, flow.side) {
-                (Attempt::Unanswered, Side::Client) => (Verdict::Blocked, Cause::NoAnswer),
-                (Attempt::Unanswered, Side::Server) => (Verdict::Blocked, Cause::Undetermined),
-                (Attempt::Refused, Side::Client) => (Verdict::Refused, Cause::RemoteRefused),
-                (Attempt::Refused, Side::Server) => (Verdict::Refused, Cause::Undetermined),
-            };
-            return (verdict, Some(cause), None);
+        if let Some(Failing { said: (verdict, cause), .. }) = gathered.failing.first() {
+            return (*verdict, Some(*cause), None);
         }
         if !expectation.is_judgeable() {
             return unknown("the document gives no port number".to_owned());

@@ -172,5 +172,9 @@ fn is_below(name: &str, domain: &str) -> bool {
 
 /// Whether the host only passes the flow on: it is a client that never sent anything of its own.
 fn passes_through(flow: &FlowId, tally: &Tally) -> bool {
-    flow.side == Side::Client && tally.transmitted.packets == tally.forwarded
+    flow.side == Side::Client
+        && tally.transmitted.packets == tally.forwarded
+        && tally.socket_transmitted.packets == 0
+        && tally.outcomes.is_empty()
+        && tally.dropped.iter().all(|drop| drop.received)
 }

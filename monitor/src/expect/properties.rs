@@ -12,7 +12,7 @@ use proptest::{
 };
 
 use super::*;
-use crate::config::{Config, Kernel, Peer, System, Web};
+use crate::config::{Config, Kernel, System, Web};
 
 fn ids<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {
     ids.cloned().collect()

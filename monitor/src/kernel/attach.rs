@@ -9,7 +9,7 @@ use aya::programs::{
 use jiff::Timestamp;
 use monitor_common::{names, packet::Link};
 
-use super::{Error, Interface, Object, Place, qdisc, support};
+use super::{Error, Interface, Object, Place, in_full, qdisc, support};
 use crate::observe::Hook;
 
 /// How programs are attached to TC.
@@ -211,16 +211,4 @@ fn attach_clsact(
         program.attach_with_options(&interface.name, direction, options)
     });
     program.take_link(id.map_err(failed)?).map_err(failed)
-}
-
-/// An error with all that caused it, in a line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -7,7 +7,7 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd},
 };
 
-use monitor_common::{FlowCounts, FlowKey};
+use super::Layout;
 
 const LOOKUP_BATCH: libc::c_long = 24;
 
@@ -27,11 +27,11 @@ struct Attributes {
 
 /// Room for one batch of keys and of values, `cpus` values for each key.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct Batch<K, V> {
     /// Keys of the batch.
-    pub(super) keys: Vec<FlowKey>,
+    pub(super) keys: Vec<K>,
     /// Values of the batch: all of the first key's, then all of the second's.
-    pub(super) values: Vec<FlowCounts>,
+    pub(super) values: Vec<V>,
     cpus: usize,
 }
 
@@ -46,14 +46,13 @@ pub(super) struct Filled {
     pub(super) next: Option<Position>,
 }
 
-impl Batch {
+impl<K: Layout, V: Layout> Batch<K, V> {
     /// Room for `entries` entries of a map on a machine with `cpus` possible CPUs.
     pub(super) fn new(entries: usize, cpus: usize) -> Self {
-        let zero = FlowKey { peer: [0; 2], service: 0 };
-        Self { keys: vec![zero; entries], values: vec![FlowCounts::ZERO; entries * cpus], cpus }
+        Self { keys: vec![K::ZERO; entries], values: vec![V::ZERO; entries * cpus], cpus }
     }
 
-    /// Fills the batch from a per-CPU hash of [`FlowKey`] to [`FlowCounts`].
+    /// Fills the batch from a per-CPU hash with such keys and values.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ pub enum BtfError {
     NoField(String),
 }
 
-/// The types of a kernel. Only structs, unions and enums are kept.
+/// The types of a kernel, as far as they are asked for here.
 #[derive(Debug)]
 pub struct Btf {
     types: Vec<Type>,
@@ -30,6 +30,9 @@ enum Type {
     Enum(Vec<(String, u32)>),
     /// Typedef, const, volatile or a tag: stands for another.
     Alias(u32),
+    Pointer(u32),
+    /// Of a function: how many parameters it has.
+    Prototype(u32),
     Other,
 }
 
@@ -64,7 +67,8 @@ impl Btf {
             let size_or_type = reader.next()?;
             let read = reader.body(info, size_or_type, strings)?;
             // A forward declaration has the name too, and no members.
-            if !name.is_empty() && matches!(read, Type::Composite(_) | Type::Enum(_)) {
+            let is_kept = matches!(read, Type::Composite(_) | Type::Enum(_) | Type::Alias(_));
+            if !name.is_empty() && is_kept {
                 by_name.entry(name.to_owned()).or_insert(all.len());
             }
             all.push(read);
@@ -94,6 +98,20 @@ impl Btf {
                 values.iter().map(|(name, value)| (*value, name.as_str())).collect()
             }
             _ => BTreeMap::new(),
+        }
+    }
+
+    /// How many arguments a tracepoint has; `None` where the kernel has no such tracepoint.
+    pub fn arguments(&self, tracepoint: &str) -> Option<u32> {
+        let handler = *self.by_name.get(&format!("btf_trace_{tracepoint}"))?;
+        let Type::Pointer(kind) = self.types.get(self.resolve(u32::try_from(handler).ok()?))?
+        else {
+            return None;
+        };
+        match self.types.get(self.resolve(*kind))? {
+            // The first is the handler's own.
+            Type::Prototype(parameters) => parameters.checked_sub(1),
+            _ => None,
         }
     }
 
@@ -170,6 +188,11 @@ impl Reader<'_> {
                 }
                 Type::Enum(values)
             }
+            2 => Type::Pointer(size_or_type),
+            13 => {
+                self.at += 8 * count as usize;
+                Type::Prototype(count)
+            }
             // Typedef, volatile, const, restrict, type tag.
             8..=11 | 18 => Type::Alias(size_or_type),
             kind => {
@@ -178,12 +201,10 @@ impl Reader<'_> {
                     1 | 14 | 17 => 1,
                     // Array.
                     3 => 3,
-                    // Function prototype.
-                    13 => 2 * count,
                     // Data section, 64-bit enum.
                     15 | 19 => 3 * count,
-                    // Pointer, forward declaration, function, float.
-                    2 | 7 | 12 | 16 => 0,
+                    // Forward declaration, function, float.
+                    7 | 12 | 16 => 0,
                     _ => return Err(BtfError::Damaged),
                 };
                 self.at += 4 * words as usize;
@@ -230,6 +251,8 @@ mod tests {
         assert_eq!(btf.offset("sock", "__sk_common.skc_rcv_saddr").unwrap(), 4);
         assert_eq!(btf.offset("sock", "__sk_common.skc_family").unwrap(), 16);
         assert!(btf.offset("net", "ns.inum").unwrap() > 0);
+        assert_eq!(btf.arguments("inet_sock_set_state"), Some(3));
+        assert_eq!(btf.arguments("no_such_tracepoint"), None);
         let missing = btf.offset("sk_buff", "colour").unwrap_err();
         assert_eq!(missing.to_string(), "this kernel has no sk_buff.colour");
     }

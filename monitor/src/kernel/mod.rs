@@ -4,10 +4,12 @@ mod attach;
 mod batch;
 pub mod btf;
 mod clock;
-mod flows;
+mod counts;
 mod interfaces;
 mod log;
+mod machine;
 mod object;
+pub mod offsets;
 mod qdisc;
 mod sockets;
 pub mod support;
@@ -16,9 +18,10 @@ use std::{io, sync::Arc};
 
 pub use attach::{Attachments, Mode};
 pub use clock::Ages;
-pub use flows::FlowMap;
+pub use counts::{CountMap, Counts, Layout};
 pub use interfaces::{Interface, Place, watch_interfaces};
 pub use log::KernelLog;
+pub use machine::MachineHooks;
 pub use object::Object;
 pub use sockets::open_flows;
 
@@ -50,6 +53,9 @@ pub enum Error {
     /// The programs' log could not be opened.
     #[error("opening the kernel programs' log")]
     Log(#[source] aya_log::Error),
+    /// This kernel, or this machine, does not have what is needed.
+    #[error("{0}")]
+    Unsupported(&'static str),
     /// The object lacks a program or map.
     #[error("the kernel object has no {0}")]
     Missing(&'static str),
@@ -71,4 +77,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+/// An error with all that caused it, in a line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
 }

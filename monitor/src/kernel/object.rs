@@ -5,23 +5,27 @@ use std::sync::Arc;
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, Map, MapData, PerCpuArray},
-    programs::SchedClassifier,
+    programs::{Program, ProgramError, SchedClassifier},
 };
-use monitor_common::{Loss, names, ports::PortBits};
+use monitor_common::{
+    ConnectionCounts, DropCounts, DropKey, FlowCounts, FlowKey, Loss, Offsets, names,
+    ports::PortBits,
+};
 
 use crate::observe::PortSet;
 
 use super::{
     Error,
     clock::{Ages, Clock},
-    flows::FlowMap,
+    counts::CountMap,
+    offsets::Knowledge,
 };
 
 /// The programs, as the build embeds them.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/hooks"));
 
-/// Every program of the object.
-const PROGRAMS: [&str; 6] = [
+/// The programs of TC, without which nothing is counted.
+const TC_PROGRAMS: [&str; 6] = [
     names::WIRE_INGRESS,
     names::WIRE_EGRESS,
     names::WIRE_INGRESS_L3,
@@ -30,11 +34,29 @@ const PROGRAMS: [&str; 6] = [
     names::READ_CLOCK,
 ];
 
+/// What the programs read their offsets from, as aya takes it.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Plain(Offsets);
+
+#[expect(unsafe_code, reason = "aya asks for a promise that the layout is plain bytes")]
+mod pod {
+    // SAFETY: `repr(C)` and nothing but `u32`.
+    unsafe impl aya::Pod for super::Plain {}
+}
+
 /// The loaded object: programs that nothing runs yet, and their maps.
 pub struct Object {
     ebpf: Ebpf,
-    /// All flows.
-    pub flows: FlowMap,
+    /// All flows, as they cross devices.
+    pub flows: CountMap<FlowKey, FlowCounts>,
+    /// The same, as sockets see them.
+    pub sockets: CountMap<FlowKey, FlowCounts>,
+    /// Dropped packets.
+    pub drops: CountMap<DropKey, DropCounts>,
+    /// What became of connections.
+    pub connections: CountMap<FlowKey, ConnectionCounts>,
+    known: Result<Knowledge, String>,
     lost: PerCpuArray<MapData, u64>,
     ports: Array<MapData, PortBits>,
     clock: Clock,
@@ -47,22 +69,33 @@ impl std::fmt::Debug for Object {
 }
 
 impl Object {
-    /// Loads every program, with room for `flows` flows. With `log`, the programs report rare
-    /// events to the log.
+    /// Loads the programs of TC, with room for `flows` flows. With `log`, the programs report rare
+    /// events to the log. The others are loaded when they are attached.
     pub fn load(flows: u32, log: bool) -> Result<Self, Error> {
+        let known = Knowledge::of_this_kernel().map_err(|error| error.to_string());
+        let offsets = known.as_ref().map_or_else(|_| Offsets::default(), |known| known.offsets);
         let log_level = if log { u8::MAX } else { 0 };
         let mut ebpf = EbpfLoader::new()
             .btf(None)
             .map_max_entries(names::FLOWS, flows)
+            .map_max_entries(names::SOCKETS, flows)
+            .map_max_entries(names::DROPS, flows)
+            .map_max_entries(names::CONNECTIONS, flows)
             .override_global(names::LOG_LEVEL, &log_level, true)
+            .override_global(names::OFFSETS, &Plain(offsets), true)
             .load(OBJECT)
             .map_err(|source| Error::Object(Box::new(source)))?;
-        for name in PROGRAMS {
+        for name in TC_PROGRAMS {
             program(&mut ebpf, name)?
                 .load()
                 .map_err(|source| Error::Program { name, source: Arc::new(source) })?;
         }
-        let flow_map = FlowMap::new(take(&mut ebpf, names::FLOWS)?, flows)?;
+        let map = |ebpf: &mut Ebpf, name| CountMap::new(name, take(ebpf, name)?, flows);
+        let flow_map = map(&mut ebpf, names::FLOWS)?;
+        let sockets = map(&mut ebpf, names::SOCKETS)?;
+        let drops = CountMap::new(names::DROPS, take(&mut ebpf, names::DROPS)?, flows)?;
+        let connections =
+            CountMap::new(names::CONNECTIONS, take(&mut ebpf, names::CONNECTIONS)?, flows)?;
         let lost = take(&mut ebpf, names::LOST)?
             .try_into()
             .map_err(|source| Error::Map { name: names::LOST, source })?;
@@ -73,12 +106,35 @@ impl Object {
             .try_into()
             .map_err(|source| Error::Map { name: names::CLOCK, source })?;
         let clock = Clock::start(clock_map, program(&mut ebpf, names::READ_CLOCK)?)?;
-        Ok(Self { ebpf, flows: flow_map, lost, ports, clock })
+        Ok(Self { ebpf, flows: flow_map, sockets, drops, connections, known, lost, ports, clock })
     }
 
     /// A loaded program.
     pub fn program(&mut self, name: &'static str) -> Result<&mut SchedClassifier, Error> {
         program(&mut self.ebpf, name)
+    }
+
+    /// A program of a certain kind, loaded or not.
+    pub(super) fn program_of_kind<'a, P>(
+        &'a mut self,
+        name: &'static str,
+    ) -> Result<&'a mut P, Error>
+    where
+        &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
+    {
+        let program = self.ebpf.program_mut(name).ok_or(Error::Missing(name))?;
+        program.try_into().map_err(|source| Error::Program { name, source: Arc::new(source) })
+    }
+
+    /// Whether the kernel's structs can be read, and why not.
+    pub(super) fn offsets(&self) -> Result<(), &str> {
+        self.known.as_ref().map(|_| ()).map_err(String::as_str)
+    }
+
+    /// How this kernel calls a reason to drop packets.
+    pub fn reason(&self, number: u32) -> String {
+        let name = self.known.as_ref().ok().and_then(|known| known.reasons.get(&number));
+        name.cloned().unwrap_or_else(|| format!("unknown({number:#x})"))
     }
 
     /// The object itself, for the kernel's log.
@@ -129,7 +185,7 @@ mod tests {
     #[test]
     fn the_kernel_takes_every_program_and_every_name_is_there() {
         let mut object = Object::load(16, false).unwrap();
-        for name in PROGRAMS {
+        for name in TC_PROGRAMS {
             object.program(name).unwrap();
         }
         assert_eq!(object.flows.read().unwrap(), []);

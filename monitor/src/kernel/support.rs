@@ -115,7 +115,7 @@ fn tcx() -> Check {
 }
 
 fn cgroup() -> Check {
-    let root = cgroup_root(&mounts());
+    let root = cgroup_root();
     Check {
         name: "cgroup v2",
         good: root.is_some(),
@@ -140,9 +140,9 @@ fn mounts() -> String {
     fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
 }
 
-/// Where the unified cgroup hierarchy is mounted, by the text of `/proc/self/mountinfo`.
-fn cgroup_root(mountinfo: &str) -> Option<PathBuf> {
-    mounted(mountinfo, "cgroup2")
+/// Where the unified cgroup hierarchy is mounted.
+pub fn cgroup_root() -> Option<PathBuf> {
+    mounted(&mounts(), "cgroup2")
 }
 
 fn mounted(mountinfo: &str, kind: &str) -> Option<PathBuf> {

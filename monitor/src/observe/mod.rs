@@ -8,7 +8,7 @@ mod ports;
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use jiff::Timestamp;
-pub use monitor_common::{Counters, Loss, Side, Transport};
+pub use monitor_common::{Counters, Loss, Outcome, Side, Transport};
 pub use ports::PortSet;
 
 /// What identifies an observed flow.
@@ -27,7 +27,7 @@ pub struct FlowId {
 }
 
 /// What was counted for a flow since counting began. Counts only grow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// From the peer to this host.
     pub received: Counters,
@@ -41,6 +41,44 @@ pub struct Tally {
     pub last_transmitted: Option<Timestamp>,
     /// Where connections of the flow were last seen to open, where it has a name.
     pub interface: Option<String>,
+    /// What sockets of this host got; bytes begin with the IP header.
+    pub socket_received: Counters,
+    /// What sockets of this host sent; bytes begin with the IP header.
+    pub socket_transmitted: Counters,
+    /// What the kernel dropped, by reason.
+    pub dropped: Vec<Drop>,
+    /// What became of connections, as the sockets say.
+    pub outcomes: BTreeMap<Outcome, Happened>,
+    /// Segments that this host sent again.
+    pub retransmitted: Happened,
+}
+
+/// Packets of a flow that the kernel dropped alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drop {
+    /// The kernel's reason, without its prefix: `NETFILTER_DROP`.
+    pub reason: String,
+    /// They came in by a device; else this host sent them.
+    pub received: bool,
+    /// They ask for a connection.
+    pub opening: bool,
+    /// Packets on the wire that they are or would have been.
+    pub packets: u64,
+    /// When the first was dropped.
+    pub first: Option<Timestamp>,
+    /// When the last was dropped.
+    pub last: Option<Timestamp>,
+    /// The interface of the last, where it has a name.
+    pub interface: Option<String>,
+}
+
+/// How often something happened, and when last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Happened {
+    /// How often.
+    pub times: u64,
+    /// When last.
+    pub last: Option<Timestamp>,
 }
 
 impl Tally {
@@ -49,6 +87,17 @@ impl Tally {
         self.last_received.max(self.last_transmitted)
     }
 }
+
+/// The hook at which packets reach a socket.
+pub const SOCKET_INGRESS: &str = "socket-ingress";
+/// The hook at which packets leave a socket.
+pub const SOCKET_EGRESS: &str = "socket-egress";
+/// The hook that tells what becomes of connections.
+pub const CONNECTION: &str = "connection";
+/// The hook that tells which segments are sent again.
+pub const RETRANSMIT: &str = "retransmit";
+/// The hook that tells which packets are dropped, and why.
+pub const DROP: &str = "drop";
 
 /// Whether a hook watches what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 
 use super::{
-    Counts, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Peer, PeerSource, Report,
-    SCHEMA, Unexpected,
+    Counts, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Peer, PeerSource,
+    Report, SCHEMA, Unexpected,
 };
 use crate::{
     discrepancy::{self, Assessment, Judgement},
     expect::{self, OTHER, Peers},
-    observe::{Counters, Snapshot, side_name, transport_name},
+    observe::{self, Counters, Snapshot, side_name, transport_name},
 };
 
 /// The report of a snapshot and of what was said of it.
@@ -105,17 +105,30 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidenc
             .failing
             .iter()
             .take(MOST_FAILING)
-            .map(|(flow, failure, interface)| Failing {
-                address: flow.peer.to_string(),
-                port: flow.service_port,
-                since: failure.since,
-                last: failure.last,
-                attempts: failure.attempts,
-                interface: interface.clone(),
+            .map(|failing| Failing {
+                address: failing.flow.peer.to_string(),
+                port: failing.flow.service_port,
+                since: failing.failure.since,
+                last: failing.failure.last,
+                attempts: failing.failure.attempts,
+                interface: failing.interface.clone(),
+                cause: failing.said.1,
+                dropped: failing.dropped.iter().map(dropped).collect(),
             })
             .collect(),
         failing_total: judgement.failing.len(),
         reason: judgement.reason.clone(),
+    }
+}
+
+fn dropped(drop: &observe::Drop) -> Dropped {
+    Dropped {
+        reason: drop.reason.clone(),
+        received: drop.received,
+        packets: drop.packets,
+        first: drop.first,
+        last: drop.last,
+        interface: drop.interface.clone(),
     }
 }
 

@@ -179,6 +179,29 @@ pub struct Failing {
     pub attempts: u64,
     /// The interface of the last one.
     pub interface: Option<String>,
+    /// Why they fail.
+    pub cause: Cause,
+    /// What the kernel of this host dropped of the flow.
+    pub dropped: Vec<Dropped>,
+}
+
+/// Packets that the kernel of this host dropped for one reason.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Dropped {
+    /// The reason, as the kernel names it: `NETFILTER_DROP`.
+    pub reason: String,
+    /// Whether they came in; else this host sent them.
+    pub received: bool,
+    /// How many.
+    pub packets: u64,
+    /// When the first was dropped.
+    #[schemars(with = "Option<String>")]
+    pub first: Option<Timestamp>,
+    /// When the last was dropped.
+    #[schemars(with = "Option<String>")]
+    pub last: Option<Timestamp>,
+    /// The interface of the last one.
+    pub interface: Option<String>,
 }
 
 /// A flow that no expectation covers.

@@ -93,6 +93,18 @@ fn discrepancy(
             moment(failing.last, now, zone),
         );
         line("evidence", &said);
+        for drop in &failing.dropped {
+            let how = if drop.received { "on the way in" } else { "on the way out" };
+            let last =
+                drop.last.map_or(String::new(), |at| format!("; last {}", moment(at, now, zone)));
+            line(
+                "",
+                &format!(
+                    "{} packets dropped by this host {how}: {}{last}",
+                    drop.packets, drop.reason
+                ),
+            );
+        }
     }
     if let Some(reason) = &evidence.reason {
         line("evidence", reason);

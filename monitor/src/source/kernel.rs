@@ -10,8 +10,8 @@ use monitor_common::{FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
 use crate::{
-    kernel::{self, Ages, Attachments, Interface, Mode, Object, open_flows},
-    observe::{FlowId, PortSet, Snapshot, Tally},
+    kernel::{self, Ages, Attachments, Interface, MachineHooks, Mode, Object, open_flows},
+    observe::{Drop, FlowId, Happened, Outcome, PortSet, Snapshot, Tally},
 };
 
 /// How long a flow has to be idle before it makes room for others.
@@ -25,6 +25,7 @@ const PLACE_EVERY: SignedDuration = SignedDuration::from_secs(5);
 pub struct KernelSource {
     object: Object,
     attachments: Attachments,
+    machine: MachineHooks,
     interfaces: watch::Receiver<Vec<Interface>>,
     ports: PortSet,
     unplaced: u64,
@@ -41,8 +42,10 @@ impl KernelSource {
         now: Timestamp,
     ) -> Result<Self, kernel::Error> {
         object.set_ports(&ports)?;
+        let machine = MachineHooks::attach(&mut object, now);
         let mut source = Self {
             object,
+            machine,
             attachments: Attachments::new(mode),
             interfaces,
             ports,
@@ -92,6 +95,40 @@ impl KernelSource {
                 flows.insert(id, self.tally(counts, ages, now));
             }
         }
+        let at = |jiffies| moment(ages, jiffies, now);
+        for (key, counts) in self.object.sockets.read()? {
+            if let Some(id) = flow_id(&key) {
+                let tally: &mut Tally = flows.entry(id).or_default();
+                tally.socket_received = counts.received;
+                tally.socket_transmitted = counts.transmitted;
+            }
+        }
+        for (key, counts) in self.object.drops.read()? {
+            if let Some(id) = flow_id(&key.flow) {
+                flows.entry(id).or_default().dropped.push(Drop {
+                    reason: self.object.reason(key.reason()),
+                    received: key.received(),
+                    opening: key.opening(),
+                    packets: counts.packets,
+                    first: at(counts.first),
+                    last: at(counts.last),
+                    interface: self.attachments.name(counts.interface),
+                });
+            }
+        }
+        for (key, counts) in self.object.connections.read()? {
+            if let Some(id) = flow_id(&key) {
+                let tally = flows.entry(id).or_default();
+                tally.outcomes = Outcome::ALL
+                    .into_iter()
+                    .zip(counts.outcomes.into_iter().zip(counts.last))
+                    .filter(|(_, (times, _))| *times > 0)
+                    .map(|(outcome, (times, last))| (outcome, Happened { times, last: at(last) }))
+                    .collect();
+                tally.retransmitted =
+                    Happened { times: counts.retransmitted, last: at(counts.last_retransmitted) };
+            }
+        }
         let evicted = self.evict(&counted, &mut flows, ages, now)?;
         Ok(Snapshot {
             taken: now,
@@ -99,7 +136,7 @@ impl KernelSource {
             evicted,
             capacity: self.object.flows.capacity(),
             lost,
-            coverage: self.attachments.hooks(),
+            coverage: self.attachments.hooks().into_iter().chain(self.machine.hooks()).collect(),
         })
     }
 
@@ -155,19 +192,22 @@ impl KernelSource {
     }
 
     fn tally(&self, counts: &FlowCounts, ages: Ages, now: Timestamp) -> Tally {
-        let at = |jiffies| {
-            let age = SignedDuration::try_from(ages.age(jiffies)?).ok()?;
-            now.checked_sub(age).ok()
-        };
         Tally {
             received: counts.received,
             transmitted: counts.transmitted,
             forwarded: counts.forwarded,
-            last_received: at(counts.last_received),
-            last_transmitted: at(counts.last_transmitted),
+            last_received: moment(ages, counts.last_received, now),
+            last_transmitted: moment(ages, counts.last_transmitted, now),
             interface: self.attachments.name(counts.interface),
+            ..Tally::default()
         }
     }
+}
+
+/// When a time in jiffies was; `None` for never.
+fn moment(ages: Ages, jiffies: u64, now: Timestamp) -> Option<Timestamp> {
+    let age = SignedDuration::try_from(ages.age(jiffies)?).ok()?;
+    now.checked_sub(age).ok()
 }
 
 /// `None` for a key that no program of ours can have written.

@@ -30,7 +30,7 @@ fn unanswered_attempt_is_blocked_after_the_grace_and_since_it_began() {
     let judgement = bench.judge("agent-50051");
     assert_eq!((judgement.verdict, judgement.cause), (Verdict::Blocked, Some(Cause::Undetermined)));
     assert_eq!(judgement.since, began);
-    let (failing, failure, interface) = &judgement.failing[0];
+    let Failing { flow: failing, failure, interface, .. } = &judgement.failing[0];
     assert_eq!((*failing, failure.attempts), (agent, 2));
     assert_eq!(interface.as_deref(), Some("eth0"));
 }
@@ -159,6 +159,6 @@ fn attempts_that_could_still_be_answered_count_as_evidence() {
     bench.wait(3);
     bench.assess();
     bench.receive(agent, syn);
-    let failure = bench.judge("agent-50051").failing[0].1;
+    let failure = bench.judge("agent-50051").failing[0].failure;
     assert_eq!((failure.attempts, failure.last), (2, bench.now()));
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-use super::{Assessment, Cause, Judgement, Ledger, Verdict};
+use super::{Assessment, Cause, Failing, Judgement, Ledger, Verdict};
 use crate::{
     config,
     expect::{Expectation, Names, expectations},
@@ -74,14 +74,10 @@ impl Bench {
     }
 
     fn flow(&mut self, id: FlowId) -> &mut Tally {
-        self.snapshot.flows.entry(id).or_insert(Tally {
-            received: Counters::ZERO,
-            transmitted: Counters::ZERO,
-            forwarded: 0,
-            last_received: None,
-            last_transmitted: None,
-            interface: Some("eth0".to_owned()),
-        })
+        self.snapshot
+            .flows
+            .entry(id)
+            .or_insert(Tally { interface: Some("eth0".to_owned()), ..Tally::default() })
     }
 
     fn receive(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {

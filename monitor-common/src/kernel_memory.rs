@@ -1,0 +1,51 @@
+//! Where the running kernel keeps what the programs read of its own structs.
+
+/// Offsets in bytes, from the kernel's description of its types. All zero where there is none: then
+/// the programs that need them are not loaded.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offsets {
+    /// `sk_buff.head`: a pointer to the packet's memory.
+    pub skb_head: u32,
+    /// `sk_buff.mac_header`, from `head`; all ones for a packet of this host's before the driver.
+    pub skb_mac_header: u32,
+    /// `sk_buff.network_header`, from `head`.
+    pub skb_network_header: u32,
+    /// `sk_buff.end`, from `head`: where `skb_shared_info` begins.
+    pub skb_end: u32,
+    /// `sk_buff.dev`.
+    pub skb_device: u32,
+    /// `sk_buff.sk`.
+    pub skb_socket: u32,
+    /// `skb_shared_info.gso_segs`.
+    pub shared_segments: u32,
+    /// `net_device.ifindex`.
+    pub device_index: u32,
+    /// `net_device.nd_net.net`.
+    pub device_namespace: u32,
+    /// `sock.__sk_common.skc_net.net`.
+    pub socket_namespace: u32,
+    /// `sock.__sk_common.skc_family`.
+    pub socket_family: u32,
+    /// `sock.__sk_common.skc_daddr`.
+    pub socket_peer4: u32,
+    /// `sock.__sk_common.skc_v6_daddr`.
+    pub socket_peer6: u32,
+    /// `sock.__sk_common.skc_dport`, in network byte order.
+    pub socket_peer_port: u32,
+    /// `sock.__sk_common.skc_num`, in the processor's byte order.
+    pub socket_port: u32,
+    /// `sock.__sk_common.skc_state`.
+    pub socket_state: u32,
+    /// `sock.sk_err`.
+    pub socket_error: u32,
+    /// `net.ns.inum`: the inode of the namespace.
+    pub namespace_inode: u32,
+    /// Inode of the namespace that is watched.
+    pub watched_namespace: u32,
+    /// How many arguments the tracepoint `kfree_skb` has: the third is the reason, the fourth the
+    /// receiving socket.
+    pub drop_arguments: u32,
+}
+
+const _: () = assert!(size_of::<Offsets>() == 20 * 4 && align_of::<Offsets>() == 4);

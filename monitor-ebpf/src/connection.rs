@@ -1,0 +1,89 @@
+//! Raw tracepoint `inet_sock_set_state`, since 4.16: what becomes of the host's TCP connections.
+//!
+//! Why this hook: the socket knows how an attempt ended, and its error says why, whatever layer ended
+//! it.
+//! It cannot see: attempts that fail before the socket has a state (no route), connections that were
+//! half open when a listener's queue was full, and UDP.
+//!
+//! It fires for every namespace of the machine.
+
+use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
+use monitor_common::{FlowKey, Outcome, Side, Transport};
+
+use crate::{
+    maps::{count_outcome, documented},
+    memory::{Namespace, argument, field, namespace_of_socket, offset},
+};
+
+const ESTABLISHED: u64 = 1;
+const SYN_SENT: u64 = 2;
+const SYN_RECEIVED: u64 = 3;
+const CLOSED: u64 = 7;
+
+const IPV4: u16 = 2;
+const IPV6: u16 = 10;
+
+const UNREACHABLE_NETWORK: u32 = 101;
+const RESET: u32 = 104;
+const TIMED_OUT: u32 = 110;
+const REFUSED: u32 = 111;
+const UNREACHABLE_HOST: u32 = 113;
+
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+fn connection(context: RawTracePointContext) -> i32 {
+    let arguments = context.as_ptr().cast();
+    let socket = argument(arguments, 0);
+    let (old, new) = (argument(arguments, 1), argument(arguments, 2));
+    let error: u32 = field(socket, offset!(socket_error));
+    let outcome = match (old, new) {
+        (SYN_SENT | SYN_RECEIVED, ESTABLISHED) => Outcome::Established,
+        (SYN_SENT | ESTABLISHED, CLOSED) => match error {
+            // The program itself gave up, or closed it in good order.
+            0 => return 0,
+            REFUSED => Outcome::Refused,
+            TIMED_OUT => Outcome::TimedOut,
+            UNREACHABLE_NETWORK | UNREACHABLE_HOST => Outcome::Unreachable,
+            RESET => Outcome::Reset,
+            _ => Outcome::Failed,
+        },
+        _ => return 0,
+    };
+    if let Some(key) = flow_of_socket(socket, new == ESTABLISHED && old == SYN_RECEIVED) {
+        count_outcome(&key, outcome, error);
+    }
+    0
+}
+
+/// The flow of a TCP socket of the watched namespace on a documented port: the peer's, or, where
+/// only that is one, its own.
+#[inline(always)]
+pub(crate) fn flow_of_socket(socket: u64, accepted: bool) -> Option<FlowKey> {
+    let peer_port = u16::from_be(field(socket, offset!(socket_peer_port)));
+    let port: u16 = field(socket, offset!(socket_port));
+    let (service_port, side) = if !accepted && documented(Transport::Tcp, peer_port) {
+        (peer_port, Side::Client)
+    } else if documented(Transport::Tcp, port) {
+        (port, Side::Server)
+    } else {
+        return None;
+    };
+    if namespace_of_socket(socket) != Namespace::Watched {
+        return None;
+    }
+    let peer = match field(socket, offset!(socket_family)) {
+        IPV4 => peer4(field(socket, offset!(socket_peer4))),
+        IPV6 => {
+            let address = socket + u64::from(offset!(socket_peer6));
+            [crate::memory::read(address), crate::memory::read(address + 8)]
+        }
+        _ => return None,
+    };
+    Some(FlowKey::new(peer, service_port, Transport::Tcp, side, false))
+}
+
+/// An IPv4 address in network byte order as `::ffff:a.b.c.d`, in two words as they stand in memory.
+#[inline(always)]
+const fn peer4(address: u32) -> [u64; 2] {
+    let [a, b, c, d] = address.to_ne_bytes();
+    [0, u64::from_ne_bytes([0, 0, 0xff, 0xff, a, b, c, d])]
+}

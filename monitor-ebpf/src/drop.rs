@@ -1,0 +1,127 @@
+//! Raw tracepoint `kfree_skb`: dropped packets since 2.6.30, with the reason since 5.17 and with the
+//! receiving socket since 6.12.
+//!
+//! Why this hook: it is the one place where the kernel says that a packet ends here, and why.
+//! It cannot see: drops in the hardware and in the driver, what a queue loses beyond the host, an
+//! accept queue that is full (no packet is freed with a reason), and IPv6 packets whose ports lie
+//! behind extension headers. Many of its events are no lost packets: the daemon tells them apart.
+//!
+//! It fires for every namespace of the machine, and for every unrelated packet: the ports are looked
+//! at before anything else.
+
+use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
+use monitor_common::{
+    DropKey, FlowKey, Loss, Side, Transport,
+    packet::{self, End, Link, Packet, SYN, SYN_ACK},
+};
+
+use crate::{
+    maps::{count_drop, documented, is_known, lose},
+    memory::{Memory, Namespace, argument, field, namespace, namespace_of_socket, offset},
+};
+
+/// No header of that kind.
+const UNSET: u16 = u16::MAX;
+
+#[raw_tracepoint(tracepoint = "kfree_skb")]
+fn drop(context: RawTracePointContext) -> i32 {
+    let arguments = context.as_ptr().cast();
+    let skb = argument(arguments, 0);
+    // The verifier knows the number, and does not look at a branch that is never taken.
+    let reason = if offset!(drop_arguments) >= 3 { argument(arguments, 2) as u32 } else { 0 };
+    let receiver = if offset!(drop_arguments) >= 4 { argument(arguments, 3) } else { 0 };
+    let head: u64 = field(skb, offset!(skb_head));
+    let network: u16 = field(skb, offset!(skb_network_header));
+    let bytes = Memory(head + u64::from(network));
+    let Ok(packet) = packet::locate_plain(&bytes, Link::Ip) else {
+        return 0;
+    };
+    let to_service = documented(packet.transport, packet.destination_port);
+    let from_service = documented(packet.transport, packet.source_port);
+    if to_service || from_service {
+        let dropped = Dropped { skb, receiver, reason, head, bytes, packet };
+        dropped.count(to_service, from_service);
+    }
+    0
+}
+
+/// A dropped packet on a documented port.
+struct Dropped {
+    skb: u64,
+    receiver: u64,
+    reason: u32,
+    head: u64,
+    bytes: Memory,
+    packet: Packet,
+}
+
+impl Dropped {
+    #[inline(always)]
+    fn count(&self, to_service: bool, from_service: bool) {
+        let device: u64 = field(self.skb, offset!(skb_device));
+        match self.namespace(device) {
+            Namespace::Watched => {}
+            Namespace::Other => return,
+            Namespace::Unknown => return lose(Loss::NoNamespace),
+        }
+        let mac: u16 = field(self.skb, offset!(skb_mac_header));
+        let received = mac != UNSET;
+        let flags = self.packet.tcp_flags(&self.bytes).unwrap_or(0);
+        let Some(flow) = self.flow(to_service, from_service, received, flags & SYN_ACK) else {
+            return lose(Loss::Unplaced);
+        };
+        let key = DropKey::new(flow, self.reason, received, flags & SYN_ACK == SYN);
+        let interface: u32 = if device == 0 { 0 } else { field(device, offset!(device_index)) };
+        count_drop(&key, self.packets(), interface);
+    }
+
+    /// The device's namespace, else the socket's, else the receiving socket's.
+    #[inline(always)]
+    fn namespace(&self, device: u64) -> Namespace {
+        if device != 0 {
+            let found = namespace(field(device, offset!(device_namespace)));
+            if found != Namespace::Unknown {
+                return found;
+            }
+        }
+        match namespace_of_socket(field(self.skb, offset!(skb_socket))) {
+            Namespace::Unknown => namespace_of_socket(self.receiver),
+            found => found,
+        }
+    }
+
+    /// What opens a connection says by itself which port is the service's; what belongs to one is
+    /// placed with it.
+    #[inline(always)]
+    fn flow(
+        &self,
+        to_service: bool,
+        from_service: bool,
+        received: bool,
+        opening: u8,
+    ) -> Option<FlowKey> {
+        let peer = if received { End::Source } else { End::Destination };
+        let peer = self.packet.address(&self.bytes, peer)?;
+        let key = |service_port, side| {
+            FlowKey::new(peer, service_port, self.packet.transport, side, false)
+        };
+        let to =
+            key(self.packet.destination_port, if received { Side::Server } else { Side::Client });
+        let from = key(self.packet.source_port, if received { Side::Client } else { Side::Server });
+        match opening {
+            SYN => to_service.then_some(to),
+            SYN_ACK => from_service.then_some(from),
+            _ if to_service && is_known(&to) => Some(to),
+            _ if from_service && is_known(&from) => Some(from),
+            _ => (to_service && self.packet.transport == Transport::Udp).then_some(to),
+        }
+    }
+
+    /// Packets that it is on the wire.
+    #[inline(always)]
+    fn packets(&self) -> u64 {
+        let end: u32 = field(self.skb, offset!(skb_end));
+        let segments: u16 = field(self.head + u64::from(end), offset!(shared_segments));
+        u64::from(segments.max(1))
+    }
+}

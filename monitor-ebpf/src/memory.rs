@@ -1,0 +1,124 @@
+//! Reads the kernel's own structs, by offsets that the daemon found in the kernel's description of
+//! its types.
+//!
+//! A read that fails gives zeros: branches on each of many reads are more than older verifiers
+//! follow.
+
+#![expect(unsafe_code, reason = "kernel memory is read by address")]
+
+use aya_ebpf::{bindings::bpf_raw_tracepoint_args, helpers::generated::bpf_probe_read_kernel};
+use monitor_common::{Offsets, packet::Bytes};
+
+/// Written by the daemon before the programs are loaded.
+#[unsafe(no_mangle)]
+static OFFSETS: Offsets = zero();
+
+const fn zero() -> Offsets {
+    // SAFETY: plain integers, of which zero is one.
+    unsafe { core::mem::zeroed() }
+}
+
+/// The daemon's value of an offset.
+macro_rules! offset {
+    ($field:ident) => {
+        $crate::memory::known(core::mem::offset_of!(monitor_common::Offsets, $field))
+    };
+}
+pub(crate) use offset;
+
+/// The number at some bytes of [`OFFSETS`].
+#[inline(always)]
+pub(crate) fn known(at: usize) -> u32 {
+    let number = (&raw const OFFSETS).cast::<u32>().wrapping_byte_add(at);
+    // SAFETY: `offset_of` gives the place of a field, all of which are `u32`. Volatile, since the
+    // daemon writes them after the compiler has seen zeros.
+    unsafe { number.read_volatile() }
+}
+
+/// A value at an address, zero where there is none.
+#[inline(always)]
+pub(crate) fn read<T: Number>(address: u64) -> T {
+    let mut value = T::default();
+    // SAFETY: the helper writes as many bytes as the value has, and checks the address itself.
+    unsafe {
+        bpf_probe_read_kernel(
+            (&raw mut value).cast(),
+            size_of::<T>() as u32,
+            address as *const core::ffi::c_void,
+        );
+    }
+    value
+}
+
+/// A field of the struct at an address.
+#[inline(always)]
+pub(crate) fn field<T: Number>(address: u64, offset: u32) -> T {
+    read(address + u64::from(offset))
+}
+
+/// Plain integers.
+pub(crate) trait Number: Copy + Default {}
+impl Number for u8 {}
+impl Number for u16 {}
+impl Number for u32 {}
+impl Number for u64 {}
+
+/// The bytes from an address on. There is always a next one: behind the end it is zero, or another's.
+pub(crate) struct Memory(pub(crate) u64);
+
+impl Bytes for Memory {
+    #[inline(always)]
+    fn byte(&self, at: usize) -> Option<u8> {
+        Some(read(self.0 + at as u64))
+    }
+
+    #[inline(always)]
+    fn number(&self, at: usize) -> Option<u16> {
+        Some(u16::from_be(read(self.0 + at as u64)))
+    }
+
+    #[inline(always)]
+    fn long_number(&self, at: usize) -> Option<u32> {
+        Some(u32::from_be(read(self.0 + at as u64)))
+    }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> Option<u64> {
+        Some(read(self.0 + at as u64))
+    }
+}
+
+/// An argument of a raw tracepoint.
+#[inline(always)]
+pub(crate) fn argument(context: *const bpf_raw_tracepoint_args, index: usize) -> u64 {
+    // SAFETY: the kernel passes as many words as the tracepoint has arguments, and its verifier
+    // refuses a program that reads behind them.
+    unsafe { (*context).args.as_ptr().add(index).read() }
+}
+
+/// What is known of the network namespace of a device or socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Namespace {
+    Watched,
+    Other,
+    Unknown,
+}
+
+/// The namespace at the address of a `struct net`.
+#[inline(always)]
+pub(crate) fn namespace(net: u64) -> Namespace {
+    if net == 0 {
+        return Namespace::Unknown;
+    }
+    let inode: u32 = field(net, offset!(namespace_inode));
+    if inode == offset!(watched_namespace) { Namespace::Watched } else { Namespace::Other }
+}
+
+/// The namespace of a socket; unknown for none.
+#[inline(always)]
+pub(crate) fn namespace_of_socket(socket: u64) -> Namespace {
+    if socket == 0 {
+        return Namespace::Unknown;
+    }
+    namespace(field(socket, offset!(socket_namespace)))
+}

@@ -1,0 +1,27 @@
+//! Raw tracepoint `tcp_retransmit_skb`, since 4.15: segments that this host sends again.
+//!
+//! Why this hook: it tells a segment that is sent again from one that is new, which the wire alone
+//! does not.
+//! It cannot see: what peers send again, and whether a segment was lost or only late.
+//!
+//! It fires for every namespace of the machine.
+
+use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
+
+use crate::{
+    connection::flow_of_socket,
+    maps::count_retransmission,
+    memory::{argument, field, offset},
+};
+
+const SYN_SENT: u8 = 2;
+
+#[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
+fn retransmit(context: RawTracePointContext) -> i32 {
+    let socket = argument(context.as_ptr().cast(), 0);
+    let state: u8 = field(socket, offset!(socket_state));
+    if let Some(key) = flow_of_socket(socket, false) {
+        count_retransmission(&key, state == SYN_SENT);
+    }
+    0
+}

@@ -1,0 +1,134 @@
+//! `cgroup_skb` at the root of cgroup v2, since 4.10: packets between sockets and the IP layer.
+//!
+//! Why this hook: what crosses the device (`wire`) and does not come by here was stopped by this host
+//! on the way in; what comes by here and does not cross the device was stopped on the way out.
+//! It cannot see: what the firewall drops before (in either direction), segments that no socket of the
+//! host sends (RST of a closed port, SYN-ACK of a syncookie), and forwarded packets.
+//!
+//! The root sees every namespace of the machine: others are left out. It can be interrupted by
+//! itself, so it counts atomically.
+
+use aya_ebpf::{EbpfContext as _, macros::cgroup_skb, programs::SkBuffContext};
+use monitor_common::{
+    FlowKey, Side, Transport,
+    packet::{self, Bytes, End, Link, Packet, SYN, SYN_ACK},
+};
+
+use crate::{
+    maps::{self, documented, socket_flow},
+    memory::{Namespace, field, namespace, namespace_of_socket, offset},
+    reader::Direct,
+    skb,
+};
+
+/// Let the packet pass.
+const PASS: i32 = 1;
+/// Index of the loopback device, in every namespace.
+const LOOPBACK: u32 = 1;
+
+#[cgroup_skb]
+fn socket_ingress(context: SkBuffContext) -> i32 {
+    watch(&context, true)
+}
+
+#[cgroup_skb]
+fn socket_egress(context: SkBuffContext) -> i32 {
+    watch(&context, false)
+}
+
+#[inline(always)]
+fn watch(context: &SkBuffContext, received: bool) -> i32 {
+    let bytes = Direct::new(skb::data(&context.skb), skb::data_end(&context.skb));
+    if let Ok(packet) = packet::locate_plain(&bytes, Link::Ip) {
+        count(context, &bytes, packet, received);
+    } else {
+        watch_deeper(context, received);
+    }
+    PASS
+}
+
+/// The same for a packet whose headers are many, or lie outside its linear part.
+#[inline(never)]
+fn watch_deeper(context: &SkBuffContext, received: bool) {
+    let bytes = skb::Whole(&context.skb);
+    if let Ok(packet) = packet::locate(&bytes, Link::Ip) {
+        count(context, &bytes, packet, received);
+    }
+}
+
+#[inline(always)]
+fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received: bool) {
+    let to_service = documented(packet.transport, packet.destination_port);
+    let from_service = documented(packet.transport, packet.source_port);
+    if !(to_service || from_service) || !is_watched(context.as_ptr() as u64) {
+        return;
+    }
+    let loopback = skb::interface(&context.skb) == LOOPBACK;
+    if loopback && !received {
+        return;
+    }
+    let opening = packet.tcp_flags(bytes).unwrap_or(0) & SYN_ACK;
+    let Some(key) = place(bytes, packet, received, loopback, opening) else {
+        return;
+    };
+    let Some(counts) = socket_flow(&key) else {
+        return;
+    };
+    let is_received =
+        if loopback { packet.destination_port == key.service_port() } else { received };
+    let segments = u64::from(skb::segments(&context.skb).max(1));
+    maps::add_at_socket(counts, is_received, segments, u64::from(context.len()), opening);
+}
+
+/// The flow of a packet, which what opens a connection makes.
+#[inline(always)]
+fn place<B: Bytes>(
+    bytes: &B,
+    packet: Packet,
+    received: bool,
+    loopback: bool,
+    opening: u8,
+) -> Option<FlowKey> {
+    let peer = packet.address(bytes, if received { End::Source } else { End::Destination })?;
+    let key =
+        |service_port, side| FlowKey::new(peer, service_port, packet.transport, side, loopback);
+    let to_side = if received { Side::Server } else { Side::Client };
+    let from_side = if received && !loopback { Side::Client } else { Side::Server };
+    let to = key(packet.destination_port, to_side);
+    let from = key(packet.source_port, from_side);
+    let to_service = documented(packet.transport, packet.destination_port);
+    let from_service = documented(packet.transport, packet.source_port);
+    let rather_from = from_service && packet.source_port < packet.destination_port;
+    if to_service && !rather_from && opening != SYN_ACK && maps::known_at_socket(&to) {
+        return Some(to);
+    }
+    if from_service && opening != SYN && maps::known_at_socket(&from) {
+        return Some(from);
+    }
+    match opening {
+        SYN => to_service.then_some(to).filter(maps::create_at_socket),
+        SYN_ACK => from_service.then_some(from).filter(maps::create_at_socket),
+        _ if to_service && packet.transport == Transport::Udp => {
+            Some(to).filter(maps::create_at_socket)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the packet is of the watched namespace: its device's, else its socket's.
+#[inline(always)]
+fn is_watched(skb: u64) -> bool {
+    let device: u64 = field(skb, offset!(skb_device));
+    let found = if device == 0 {
+        Namespace::Unknown
+    } else {
+        namespace(field(device, offset!(device_namespace)))
+    };
+    match found {
+        Namespace::Watched => true,
+        Namespace::Other => false,
+        Namespace::Unknown => {
+            namespace_of_socket(field(skb, offset!(skb_socket))) == Namespace::Watched
+        }
+    }
+}

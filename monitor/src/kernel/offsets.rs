@@ -1,0 +1,91 @@
+//! Where the running kernel keeps what the programs read, and how it names its reasons to drop.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _};
+
+use monitor_common::Offsets;
+
+use super::btf::{self, Btf, BtfError};
+
+/// What the running kernel says of itself.
+#[derive(Clone, Debug)]
+pub struct Knowledge {
+    /// What the programs need to read its structs.
+    pub offsets: Offsets,
+    /// Names of the reasons to drop, without their common prefix; empty before 5.17.
+    pub reasons: BTreeMap<u32, String>,
+}
+
+/// Why the kernel's structs cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Unknown {
+    /// The kernel does not describe its types.
+    #[error("no {path}: {0}", path = btf::PATH)]
+    NoBtf(std::io::Error),
+    /// The description is damaged, or lacks something.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// The own network namespace is hidden.
+    #[error("/proc/self/ns/net: {0}")]
+    NoNamespace(std::io::Error),
+}
+
+impl Knowledge {
+    /// Asks the running kernel.
+    pub fn of_this_kernel() -> Result<Self, Unknown> {
+        let bytes = fs::read(btf::PATH).map_err(Unknown::NoBtf)?;
+        let inode = fs::metadata("/proc/self/ns/net").map_err(Unknown::NoNamespace)?.ino();
+        let btf = Btf::parse(&bytes)?;
+        // The inodes of namespaces are 32 bits wide.
+        let watched = u32::try_from(inode).map_err(|_error| BtfError::Damaged)?;
+        Ok(Self { offsets: offsets(&btf, watched)?, reasons: reasons(&btf) })
+    }
+}
+
+fn offsets(btf: &Btf, watched_namespace: u32) -> Result<Offsets, BtfError> {
+    Ok(Offsets {
+        skb_head: btf.offset("sk_buff", "head")?,
+        skb_mac_header: btf.offset("sk_buff", "mac_header")?,
+        skb_network_header: btf.offset("sk_buff", "network_header")?,
+        skb_end: btf.offset("sk_buff", "end")?,
+        skb_device: btf.offset("sk_buff", "dev")?,
+        skb_socket: btf.offset("sk_buff", "sk")?,
+        shared_segments: btf.offset("skb_shared_info", "gso_segs")?,
+        device_index: btf.offset("net_device", "ifindex")?,
+        device_namespace: btf.offset("net_device", "nd_net.net")?,
+        socket_namespace: btf.offset("sock", "__sk_common.skc_net.net")?,
+        socket_family: btf.offset("sock", "__sk_common.skc_family")?,
+        socket_peer4: btf.offset("sock", "__sk_common.skc_daddr")?,
+        socket_peer6: btf.offset("sock", "__sk_common.skc_v6_daddr")?,
+        socket_peer_port: btf.offset("sock", "__sk_common.skc_dport")?,
+        socket_port: btf.offset("sock", "__sk_common.skc_num")?,
+        socket_state: btf.offset("sock", "__sk_common.skc_state")?,
+        socket_error: btf.offset("sock", "sk_err")?,
+        namespace_inode: btf.offset("net", "ns.inum")?,
+        watched_namespace,
+        drop_arguments: btf.arguments("kfree_skb").unwrap_or(0),
+    })
+}
+
+/// Numbers shift between kernels, names do not.
+fn reasons(btf: &Btf) -> BTreeMap<u32, String> {
+    btf.enumerators("skb_drop_reason")
+        .into_iter()
+        .map(|(number, name)| {
+            (number, name.strip_prefix("SKB_DROP_REASON_").unwrap_or(name).to_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_kernel_is_known() {
+        let known = Knowledge::of_this_kernel().unwrap();
+        assert_eq!(known.offsets.drop_arguments, 4);
+        assert!(known.reasons.values().any(|name| name == "NETFILTER_DROP"));
+        let inode = fs::metadata("/proc/self/ns/net").unwrap().ino();
+        assert_eq!(u64::from(known.offsets.watched_namespace), inode);
+    }
+}
