@@ -8,7 +8,7 @@ use clap::Subcommand;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
-use super::{Format, Output, output};
+use super::{Format, Output, export, output};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -29,6 +29,8 @@ pub(super) enum Command {
     },
     /// Print one line for each document, pair of roles, transport and port, as tab-separated values.
     Facts,
+    /// Print the firewall rules that open exactly what this host's roles need.
+    Export(export::Export),
 }
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -36,6 +38,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::List { product, output } => list(product.as_deref(), output.format),
         Command::Show { flow, output } => show(&flow, output.format),
         Command::Facts => facts(),
+        Command::Export(export) => export::run(&export),
     }
 }
 

@@ -3,6 +3,7 @@
 mod catalog;
 mod check;
 mod doctor;
+mod export;
 mod output;
 mod run;
 mod status;
