@@ -156,7 +156,7 @@ impl Network {
             .map(Ports::ends)
             .flat_map(|(first, last)| [first, first.midpoint(last), last])
             .collect();
-        self.probes(rule, &self.peers(rule), |_| ports.clone())
+        probes(rule, &self.peers(rule), |_| ports.clone())
     }
 
     /// What nothing may let through: a port beside each range from and to the peers, and the ports
@@ -165,7 +165,7 @@ impl Network {
         let way = rule.way();
         let is_free =
             |transport, port: &u16| !rules.iter().any(|rule| rule.opens(way, transport, *port));
-        let mut probes = self.probes(rule, &self.peers(rule), |transport| {
+        let mut beside = probes(rule, &self.peers(rule), |transport| {
             let ends = rule.ports.iter().map(Ports::ends);
             ends.map(|(first, last)| {
                 let mut candidates = (last..=u16::MAX).chain((1..first).rev());
@@ -177,39 +177,12 @@ impl Network {
             let for_anyone = |transport, port| {
                 rules.iter().any(|rule| rule.open && rule.opens(way, transport, port))
             };
-            probes.extend(self.probes(rule, &STRANGERS.into(), |transport| {
+            beside.extend(probes(rule, &STRANGERS.into(), |transport| {
                 let ports = rule.ports.iter().map(|ports| ports.ends().1);
                 ports.filter(|port| !for_anyone(transport, *port)).collect()
             }));
         }
-        probes
-    }
-
-    fn probes(
-        &self,
-        rule: &Rule,
-        peers: &BTreeSet<IpAddr>,
-        ports: impl Fn(Transport) -> BTreeSet<u16>,
-    ) -> Vec<Probe> {
-        let ends: Vec<(IpAddr, IpAddr)> = match rule.way() {
-            Way::Within => [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]
-                .map(|address| (address, address))
-                .into(),
-            Way::In => peers.iter().map(|peer| (*peer, host_for(*peer))).collect(),
-            Way::Out => peers.iter().map(|peer| (host_for(*peer), *peer)).collect(),
-        };
-        let mut probes = Vec::new();
-        for transport in &rule.transports {
-            for port in ports(*transport) {
-                probes.extend(ends.iter().map(|(client, service)| Probe {
-                    way: rule.way(),
-                    transport: *transport,
-                    service: SocketAddr::new(*service, port),
-                    client: *client,
-                }));
-            }
-        }
-        probes
+        beside
     }
 }
 
@@ -226,4 +199,30 @@ fn machine(peer: &str) -> Option<IpAddr> {
 
 fn host_for(peer: IpAddr) -> IpAddr {
     if peer.is_ipv4() { HOST4 } else { HOST6 }
+}
+
+fn probes(
+    rule: &Rule,
+    peers: &BTreeSet<IpAddr>,
+    ports: impl Fn(Transport) -> BTreeSet<u16>,
+) -> Vec<Probe> {
+    let ends: Vec<(IpAddr, IpAddr)> = match rule.way() {
+        Way::Within => [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]
+            .map(|address| (address, address))
+            .into(),
+        Way::In => peers.iter().map(|peer| (*peer, host_for(*peer))).collect(),
+        Way::Out => peers.iter().map(|peer| (host_for(*peer), *peer)).collect(),
+    };
+    let mut probes = Vec::new();
+    for transport in &rule.transports {
+        for port in ports(*transport) {
+            probes.extend(ends.iter().map(|(client, service)| Probe {
+                way: rule.way(),
+                transport: *transport,
+                service: SocketAddr::new(*service, port),
+                client: *client,
+            }));
+        }
+    }
+    probes
 }
