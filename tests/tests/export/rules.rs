@@ -156,16 +156,18 @@ impl Network {
             .map(Ports::ends)
             .flat_map(|(first, last)| [first, first.midpoint(last), last])
             .collect();
-        probes(rule, &self.peers(rule), |_| ports.clone())
+        probes(rule, &rule.transports, &self.peers(rule), |_| ports.clone())
     }
 
-    /// What nothing may let through: a port beside each range from and to the peers, and the ports
-    /// themselves from and to a stranger.
+    /// What nothing may let through: from and to the peers a port beside each range, and the range
+    /// over the other transport; from and to a stranger the range itself.
     pub(super) fn beside(&self, rules: &[Rule], rule: &Rule) -> Vec<Probe> {
         let way = rule.way();
+        let peers = self.peers(rule);
         let is_free =
             |transport, port: &u16| !rules.iter().any(|rule| rule.opens(way, transport, *port));
-        let mut beside = probes(rule, &self.peers(rule), |transport| {
+        let last = || rule.ports.iter().map(|ports| ports.ends().1);
+        let mut beside = probes(rule, &rule.transports, &peers, |transport| {
             let ends = rule.ports.iter().map(Ports::ends);
             ends.map(|(first, last)| {
                 let mut candidates = (last..=u16::MAX).chain((1..first).rev());
@@ -173,13 +175,15 @@ impl Network {
             })
             .collect()
         });
+        beside.extend(probes(rule, &[Transport::Tcp, Transport::Udp], &peers, |transport| {
+            last().filter(|port| is_free(transport, port)).collect()
+        }));
         if way != Way::Within {
             let for_anyone = |transport, port| {
                 rules.iter().any(|rule| rule.open && rule.opens(way, transport, port))
             };
-            beside.extend(probes(rule, &STRANGERS.into(), |transport| {
-                let ports = rule.ports.iter().map(|ports| ports.ends().1);
-                ports.filter(|port| !for_anyone(transport, *port)).collect()
+            beside.extend(probes(rule, &rule.transports, &STRANGERS.into(), |transport| {
+                last().filter(|port| !for_anyone(transport, *port)).collect()
             }));
         }
         beside
@@ -203,6 +207,7 @@ fn host_for(peer: IpAddr) -> IpAddr {
 
 fn probes(
     rule: &Rule,
+    transports: &[Transport],
     peers: &BTreeSet<IpAddr>,
     ports: impl Fn(Transport) -> BTreeSet<u16>,
 ) -> Vec<Probe> {
@@ -214,7 +219,7 @@ fn probes(
         Way::Out => peers.iter().map(|peer| (host_for(*peer), *peer)).collect(),
     };
     let mut probes = Vec::new();
-    for transport in &rule.transports {
+    for transport in transports {
         for port in ports(*transport) {
             probes.extend(ends.iter().map(|(client, service)| Probe {
                 way: rule.way(),
