@@ -11,6 +11,7 @@ pub mod config;
 pub mod daemon;
 pub mod discrepancy;
 pub mod expect;
+pub mod export;
 pub mod kernel;
 pub mod names;
 pub mod observe;

@@ -120,7 +120,7 @@ impl Namespace {
     }
 
     /// Runs lines of `nft`.
-    fn nftables(&self, lines: &str) {
+    pub fn nftables(&self, lines: &str) {
         let net = format!("--net={}", self.path().display());
         let output = feed("nsenter", &[&net, "nft", "-f", "-"], lines);
         assert!(output.status.success(), "`nft` of\n{lines}\n{}", text(&output).1);

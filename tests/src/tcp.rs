@@ -2,12 +2,19 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
     thread,
     time::Duration,
 };
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::{
+    socket::{
+        AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket,
+        sockopt,
+    },
+    time::{TimeVal, TimeValLike as _},
+};
 
 use crate::{DEADLINE, Namespace, TcpInfo, until};
 
@@ -27,6 +34,28 @@ pub fn attempt(
     patience: Duration,
 ) -> io::Result<TcpStream> {
     namespace.inside(|| TcpStream::connect_timeout(&address, patience))
+}
+
+/// Tries to connect from one address of a namespace.
+pub fn attempt_from(
+    namespace: &Namespace,
+    from: IpAddr,
+    to: SocketAddr,
+    patience: Duration,
+) -> io::Result<TcpStream> {
+    namespace.inside(|| {
+        let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        // It bounds `connect` too.
+        setsockopt(
+            &socket,
+            sockopt::SendTimeout,
+            &TimeVal::microseconds(patience.as_micros().try_into().unwrap()),
+        )?;
+        bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(from, 0)))?;
+        connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
+        Ok(socket.into())
+    })
 }
 
 /// Tries to connect from a namespace to where nobody may or can answer.

@@ -8,7 +8,7 @@ pub(super) fn check(product: &Product, flow: &Flow, found: &mut dyn FnMut(String
             found(format!("role {role} is not defined"));
         }
     }
-    for scenario in &flow.scenarios {
+    for scenario in flow.rows().flat_map(|row| row.scenarios) {
         if product.scenario(scenario).is_none() {
             found(format!("scenario {scenario} is not defined"));
         }

@@ -87,7 +87,10 @@ fn rows(flow: &Flow, found: &mut dyn FnMut(String)) {
     part("to", &flow.to, rows.iter().map(|row| row.to), found);
     part("transport", &flow.transport, rows.iter().map(|row| row.transport), found);
     part("ports", &flow.ports, rows.iter().map(|row| row.ports), found);
-    part("scenarios", &flow.scenarios, rows.iter().map(|row| row.scenarios), found);
+    // A flow of all scenarios lists none; its sections may.
+    if !flow.scenarios.is_empty() {
+        part("scenarios", &flow.scenarios, rows.iter().map(|row| row.scenarios), found);
+    }
 }
 
 fn part<'a, T: PartialEq + fmt::Display + 'a>(

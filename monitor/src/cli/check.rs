@@ -34,13 +34,16 @@ pub(crate) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
     match (format, &result) {
         (Format::Json, _) => output::json(&answer(&file, &result))?,
         (Format::Text, Ok(config)) => output::text(&summary(&file, config)?)?,
-        (Format::Text, Err(faults)) => {
-            let mut stderr = io::stderr().lock();
-            let colour = stderr.is_terminal() && !is_set("NO_COLOR");
-            stderr.write_all(verdict(&file, faults, colour).as_bytes())?;
-        }
+        (Format::Text, Err(faults)) => complain(&file, faults)?,
     }
     Ok(ExitCode::from(u8::from(result.is_err())))
+}
+
+/// Prints the faults of a config file to standard error.
+pub(super) fn complain(file: &str, faults: &Faults) -> io::Result<()> {
+    let mut stderr = io::stderr().lock();
+    let colour = stderr.is_terminal() && !is_set("NO_COLOR");
+    stderr.write_all(verdict(file, faults, colour).as_bytes())
 }
 
 fn answer<'a>(file: &'a str, result: &'a Result<Config, Faults>) -> Answer<'a> {

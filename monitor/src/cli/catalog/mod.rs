@@ -1,5 +1,6 @@
 //! `catalog`: the documented flows.
 
+mod export;
 mod list;
 mod show;
 
@@ -34,6 +35,8 @@ pub(super) enum Command {
     },
     /// Print one line for each document, pair of roles, transport and port, as tab-separated values.
     Facts,
+    /// Print the firewall rules that open exactly what this host's roles need.
+    Export(export::Export),
 }
 
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -42,6 +45,7 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Show { flow, output } => show::run(&flow, output.format),
         Command::Lint { output } => lint(output.format),
         Command::Facts => facts(),
+        Command::Export(export) => export::run(&export),
     }
 }
 
