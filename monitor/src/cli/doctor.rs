@@ -5,12 +5,15 @@ use std::{fmt::Write as _, process::ExitCode};
 use serde_json::json;
 
 use super::{Format, output};
-use crate::kernel::{Object, support};
+use crate::{
+    clock::Clock,
+    kernel::{MachineHooks, Object, in_full, support},
+};
 
 pub(super) fn run(format: Format) -> anyhow::Result<ExitCode> {
     let mut checks = support::checks();
     if checks.iter().all(|check| check.good || !check.required) {
-        checks.push(load());
+        checks.extend(programs());
     }
     let works = checks.iter().all(|check| check.good || !check.required);
     match format {
@@ -20,20 +23,31 @@ pub(super) fn run(format: Format) -> anyhow::Result<ExitCode> {
     Ok(if works { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Loads every program, attaches none.
-fn load() -> support::Check {
+/// Loads every program, and attaches for a moment those that belong to no interface.
+fn programs() -> Vec<support::Check> {
     const FLOWS: u32 = 16;
     let loaded = Object::load(FLOWS, false);
-    support::Check {
+    let mut checks = vec![support::Check {
         name: "programs",
         good: loaded.is_ok(),
-        found: match loaded {
-            Ok(_) => "the kernel takes every program".to_owned(),
-            Err(error) => format!("{:#}", anyhow::Error::new(error)),
+        found: match &loaded {
+            Ok(_) => "the kernel takes the programs of TC".to_owned(),
+            Err(error) => in_full(error),
         },
         without: "nothing can be counted",
         required: true,
+    }];
+    if let Ok(mut object) = loaded {
+        let hooks = MachineHooks::attach(&mut object, Clock.now());
+        checks.extend(hooks.hooks().map(|hook| support::Check {
+            name: hook.hook,
+            good: hook.fault.is_none(),
+            found: hook.fault.unwrap_or_else(|| "attached".to_owned()),
+            without: support::without_hook(hook.hook),
+            required: false,
+        }));
     }
+    checks
 }
 
 fn render(checks: &[support::Check], works: bool) -> String {
@@ -44,9 +58,9 @@ fn render(checks: &[support::Check], works: bool) -> String {
             (false, false) => "lacks",
             (false, true) => "FAILS",
         };
-        _ = writeln!(text, "{state:<6}{name:<14}{found}");
+        _ = writeln!(text, "{state:<6}{name:<16}{found}");
         if !good {
-            _ = writeln!(text, "{:<20}without it: {without}", "");
+            _ = writeln!(text, "{:<22}without it: {without}", "");
         }
     }
     let verdict = if works { "backupflow works here" } else { "backupflow does not work here" };

@@ -80,7 +80,7 @@ pub enum Error {
 }
 
 /// An error with all that caused it, in a line.
-fn in_full(error: &dyn std::error::Error) -> String {
+pub fn in_full(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -8,6 +8,8 @@ use std::{
 use aya::util::KernelVersion;
 use serde::Serialize;
 
+use crate::observe;
+
 /// One thing that backupflow builds on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
@@ -89,6 +91,18 @@ fn capabilities() -> Check {
     }
 }
 
+/// What is lost without one of the hooks that belong to no interface.
+pub fn without_hook(hook: &str) -> &'static str {
+    match hook {
+        observe::SOCKET_INGRESS | observe::SOCKET_EGRESS => {
+            "packets at sockets are not counted, and attempts that never reach the wire go unseen"
+        }
+        observe::CONNECTION => "how connections end is not told",
+        observe::RETRANSMIT => "segments that are sent again are not counted",
+        _ => "what this host drops is not counted, and its firewall is never named as a cause",
+    }
+}
+
 /// Where the kernel describes its own types.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
@@ -98,7 +112,7 @@ fn btf() -> Check {
         name: "BTF",
         good: there,
         found: if there { BTF.to_owned() } else { format!("no {BTF}") },
-        without: "packets on the wire are counted all the same; the hooks that will tell drops and their reasons need it",
+        without: "packets on the wire are counted all the same; the hooks that tell drops, their reasons and connections need it",
         required: false,
     }
 }
@@ -120,7 +134,7 @@ fn cgroup() -> Check {
         name: "cgroup v2",
         good: root.is_some(),
         found: root.map_or("not mounted".to_owned(), |root| root.display().to_string()),
-        without: "packets on the wire are counted all the same; the hook that will tell what reaches a socket needs it",
+        without: "packets on the wire are counted all the same; the hook that tells what reaches a socket needs it",
         required: false,
     }
 }
