@@ -39,6 +39,8 @@ pub struct Offsets {
     pub socket_state: u32,
     /// `sock.sk_err`.
     pub socket_error: u32,
+    /// `sock.sk_err_soft`.
+    pub socket_soft_error: u32,
     /// `net.ns.inum`: the inode of the namespace.
     pub namespace_inode: u32,
     /// Inode of the namespace that is watched.
@@ -48,4 +50,4 @@ pub struct Offsets {
     pub drop_arguments: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 20 * 4 && align_of::<Offsets>() == 4);
+const _: () = assert!(size_of::<Offsets>() == 21 * 4 && align_of::<Offsets>() == 4);

@@ -34,7 +34,11 @@ fn connection(context: RawTracePointContext) -> i32 {
     let arguments = context.as_ptr().cast();
     let socket = argument(arguments, 0);
     let (old, new) = (argument(arguments, 1), argument(arguments, 2));
-    let error: u32 = field(socket, offset!(socket_error));
+    let error: u32 = match (old, field(socket, offset!(socket_error))) {
+        // An ICMP is kept as a soft error while the attempt goes on, until the program gives up.
+        (SYN_SENT, 0) => field(socket, offset!(socket_soft_error)),
+        (_, error) => error,
+    };
     let outcome = match (old, new) {
         (SYN_SENT | SYN_RECEIVED, ESTABLISHED) => Outcome::Established,
         (SYN_SENT | ESTABLISHED, CLOSED) => match error {

@@ -84,6 +84,12 @@ pub struct Evidence {
     pub peers_seen: usize,
     /// Peers whose attempts fail.
     pub failing: Vec<Failing>,
+    /// Packets that the host dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// What became of connections.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Segments that the host sent again.
+    pub retransmitted: u64,
     /// How many these are.
     pub failing_total: usize,
     /// Why nothing more can be said.
@@ -133,6 +139,21 @@ pub struct Failing {
     pub attempts: u64,
     /// The interface of the last one.
     pub interface: Option<String>,
+    /// Why they fail.
+    pub cause: String,
+    /// What the host's kernel dropped of the flow.
+    pub dropped: Vec<Dropped>,
+}
+
+/// Packets that the host's kernel dropped for one reason.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Dropped {
+    /// The kernel's reason.
+    pub reason: String,
+    /// Whether they came in.
+    pub received: bool,
+    /// How many.
+    pub packets: u64,
 }
 
 /// A flow that no expectation covers.

@@ -31,6 +31,12 @@ pub(super) fn judge(flow: &FlowId, failure: &Failure, tally: &Tally) -> (Verdict
     (verdict, cause)
 }
 
+/// Whether this host stops the attempts of a flow by itself, so that no answer need be waited for. A
+/// full queue can have room the next time.
+pub(super) fn is_stopped_here(flow: &FlowId, tally: &Tally, since: Timestamp) -> bool {
+    proof(tally, flow.side, since).is_some_and(|cause| cause != Cause::QdiscDrop)
+}
+
 /// What the reason of the drops proves that were last seen.
 fn proof(tally: &Tally, side: Side, since: Timestamp) -> Option<Cause> {
     let is_meant = |drop: &&Drop| {

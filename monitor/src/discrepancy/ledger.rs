@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     expect::{Expectation, Key, Match, Matcher, Names, Standing},
-    observe::{Counters, Drop, FlowId, Snapshot, Tally, Transport, add},
+    observe::{Counters, Drop, FlowId, Outcome, Snapshot, Tally, Transport, add},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
@@ -35,6 +35,12 @@ pub struct Judgement {
     pub failing: Vec<Failing>,
     /// Peers seen.
     pub peers_seen: usize,
+    /// Packets that this host dropped, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// What became of connections.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Segments that this host sent again.
+    pub retransmitted: u64,
     /// Counts by the peer's index in the expectation's list; those of an open group under `None`.
     pub counts: BTreeMap<Option<usize>, PeerCounts>,
 }
@@ -55,12 +61,16 @@ pub struct Failing {
 }
 
 /// What was counted for the peers under one label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerCounts {
     /// From the peers to this host.
     pub received: Counters,
     /// From this host to the peers.
     pub transmitted: Counters,
+    /// What sockets of this host got.
+    pub socket_received: Counters,
+    /// What sockets of this host sent.
+    pub socket_transmitted: Counters,
     /// When a packet was last seen.
     pub last_seen: Option<Timestamp>,
 }
@@ -100,9 +110,6 @@ pub struct Assessment {
     /// How many there are in all.
     pub unexpected_total: usize,
 }
-
-const NO_COUNTS: PeerCounts =
-    PeerCounts { received: Counters::ZERO, transmitted: Counters::ZERO, last_seen: None };
 
 impl Ledger {
     /// An empty ledger of a monitor that started to watch at a moment.
@@ -178,7 +185,7 @@ impl Ledger {
         };
         let retired = |label| {
             let key = (expectation.key.clone(), label);
-            self.retired.get(&key).copied().unwrap_or(NO_COUNTS)
+            self.retired.get(&key).copied().unwrap_or_default()
         };
         Gathered {
             counts: labels.into_iter().map(|label| (label, retired(label))).collect(),
@@ -192,7 +199,7 @@ impl Ledger {
             self.tracks.remove(flow);
             for found in matcher.matches(flow, tally) {
                 let key = (expectations[found.expectation].key.clone(), found.peer);
-                let counts = self.retired.entry(key).or_insert(NO_COUNTS);
+                let counts = self.retired.entry(key).or_default();
                 counts.take_in(tally, found.mirrored);
             }
         }
@@ -219,6 +226,9 @@ impl Ledger {
             last_seen: gathered.counts.values().filter_map(|counts| counts.last_seen).max(),
             last_success: gathered.last_success(),
             failing: gathered.failing,
+            dropped: gathered.dropped,
+            outcomes: gathered.outcomes,
+            retransmitted: gathered.retransmitted,
             peers_seen: gathered.peers_seen,
             counts: gathered.counts,
         }
@@ -276,13 +286,20 @@ impl PeerCounts {
         };
         add(&mut self.received, received);
         add(&mut self.transmitted, transmitted);
+        let (received, transmitted) = if mirrored {
+            (&tally.socket_transmitted, &tally.socket_received)
+        } else {
+            (&tally.socket_received, &tally.socket_transmitted)
+        };
+        add(&mut self.socket_received, received);
+        add(&mut self.socket_transmitted, transmitted);
         self.last_seen = self.last_seen.max(tally.last_seen());
     }
 }
 
 impl Gathered {
     fn take_in(&mut self, found: Match, flow: &FlowId, tally: &Tally, track: &Track) {
-        let counts = self.counts.entry(found.peer).or_insert(NO_COUNTS);
+        let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
         self.peers_seen += usize::from(tally.last_seen().is_some());
         if let Some(success) = track.last_success {
@@ -292,6 +309,13 @@ impl Gathered {
         if flow.transport == Transport::Udp && track.last_success.is_none() {
             self.one_way = self.one_way.max(tally.last_seen());
         }
+        for drop in &tally.dropped {
+            *self.dropped.entry(drop.reason.clone()).or_default() += drop.packets;
+        }
+        for (outcome, happened) in &tally.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += happened.times;
+        }
+        self.retransmitted += tally.retransmitted.times;
         if let Some(failure) = track.failing() {
             self.failing.push(Failing {
                 flow: *flow,

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::DEFAULT_WINDOW;
+use super::{DEFAULT_WINDOW, evidence};
 use crate::observe::{Counters, FlowId, Side, Tally, Transport};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
@@ -96,7 +96,9 @@ impl Track {
             if more(answer.rst, answer_before.rst) > 0 {
                 pending.attempt = Attempt::Refused;
                 self.fail();
-            } else if now.duration_since(pending.since) >= ANSWER_GRACE {
+            } else if now.duration_since(pending.since) >= ANSWER_GRACE
+                || evidence::is_stopped_here(flow, tally, pending.since)
+            {
                 self.fail();
             }
         }

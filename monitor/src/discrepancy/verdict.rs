@@ -8,7 +8,7 @@ use super::{Blindness, Cause, DEFAULT_WINDOW, Failing, PeerCounts, Verdict};
 use crate::{
     config::Peer,
     expect::{Expectation, Names, Peers, is_resolved},
-    observe::{Loss, Snapshot},
+    observe::{Loss, Outcome, Snapshot},
 };
 
 /// What is gathered for one expectation while the flows are gone through.
@@ -22,6 +22,9 @@ pub(super) struct Gathered {
     pub(super) alternative: Option<Timestamp>,
     pub(super) one_way: Option<Timestamp>,
     pub(super) peers_seen: usize,
+    pub(super) dropped: BTreeMap<String, u64>,
+    pub(super) outcomes: BTreeMap<Outcome, u64>,
+    pub(super) retransmitted: u64,
 }
 
 impl Gathered {

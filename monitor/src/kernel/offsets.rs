@@ -60,6 +60,7 @@ fn offsets(btf: &Btf, watched_namespace: u32) -> Result<Offsets, BtfError> {
         socket_port: btf.offset("sock", "__sk_common.skc_num")?,
         socket_state: btf.offset("sock", "__sk_common.skc_state")?,
         socket_error: btf.offset("sock", "sk_err")?,
+        socket_soft_error: btf.offset("sock", "sk_err_soft")?,
         namespace_inode: btf.offset("net", "ns.inum")?,
         watched_namespace,
         drop_arguments: btf.arguments("kfree_skb").unwrap_or(0),

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     discrepancy::{self, Assessment, Judgement},
     expect::{self, OTHER, Peers},
-    observe::{self, Counters, Snapshot, side_name, transport_name},
+    observe::{self, Counters, Outcome, Snapshot, side_name, transport_name},
 };
 
 /// The report of a snapshot and of what was said of it.
@@ -97,10 +97,21 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidenc
                 peer: label(index),
                 received: counts(&counted.received),
                 transmitted: counts(&counted.transmitted),
+                socket_received: counts(&counted.socket_received),
+                socket_transmitted: counts(&counted.socket_transmitted),
                 last_seen: counted.last_seen,
             })
             .collect(),
         peers_seen: judgement.peers_seen,
+        dropped: judgement.dropped.clone(),
+        outcomes: Outcome::ALL
+            .into_iter()
+            .map(|outcome| {
+                let times = judgement.outcomes.get(&outcome).copied().unwrap_or(0);
+                (outcome.name().to_owned(), times)
+            })
+            .collect(),
+        retransmitted: judgement.retransmitted,
         failing: judgement
             .failing
             .iter()

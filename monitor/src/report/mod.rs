@@ -120,6 +120,13 @@ pub struct Evidence {
     pub peers: Vec<Peer>,
     /// How many different addresses were seen.
     pub peers_seen: usize,
+    /// Packets that this host dropped, by the kernel's reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// What became of connections, by outcome: `established`, `refused`, `timed-out`, `unreachable`,
+    /// `reset`, `failed`.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Segments that this host sent again.
+    pub retransmitted: u64,
     /// Peers whose attempts fail, at most [`MOST_FAILING`].
     pub failing: Vec<Failing>,
     /// How many peers' attempts fail.
@@ -140,6 +147,10 @@ pub struct Peer {
     pub received: Counts,
     /// From this host to the peer, on the wire.
     pub transmitted: Counts,
+    /// What sockets of this host got from the peer; bytes begin with the IP header.
+    pub socket_received: Counts,
+    /// What sockets of this host sent to the peer; bytes begin with the IP header.
+    pub socket_transmitted: Counts,
     /// When a packet was last seen, `null` for never.
     #[schemars(with = "Option<String>")]
     pub last_seen: Option<Timestamp>,

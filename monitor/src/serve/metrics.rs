@@ -15,14 +15,14 @@ use prometheus::{
 use super::http::Reload;
 use crate::{
     discrepancy::Verdict,
-    report::{Counts, Expectation, Peer, Report},
+    report::{Counts, Expectation, Report},
 };
 
 /// What `/metrics` is.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 19] = [
+pub const METRICS: [(&str, MetricType, &str); 22] = [
     ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
     (
         "backupflow_catalog_info",
@@ -40,6 +40,11 @@ pub const METRICS: [(&str, MetricType, &str); 19] = [
         "When a config was last taken over.",
     ),
     (
+        "backupflow_connections_total",
+        MetricType::COUNTER,
+        "Connections and attempts of this host's sockets, by what became of them.",
+    ),
+    (
         "backupflow_discrepancy",
         MetricType::GAUGE,
         "Always 1 for an expectation that fails, with the cause.",
@@ -55,6 +60,11 @@ pub const METRICS: [(&str, MetricType, &str); 19] = [
         "1 for the verdict of an expectation, 0 for the others.",
     ),
     (
+        "backupflow_flow_dropped_packets_total",
+        MetricType::COUNTER,
+        "Packets that this host dropped, by the kernel's reason.",
+    ),
+    (
         "backupflow_flow_last_seen_timestamp_seconds",
         MetricType::GAUGE,
         "When a packet of the flow was last seen, 0 for never.",
@@ -68,6 +78,11 @@ pub const METRICS: [(&str, MetricType, &str); 19] = [
         "backupflow_flow_receive_packets_total",
         MetricType::COUNTER,
         "Packets from the peers to this host.",
+    ),
+    (
+        "backupflow_flow_retransmitted_segments_total",
+        MetricType::COUNTER,
+        "TCP segments that this host sent again.",
     ),
     (
         "backupflow_flow_transmit_bytes_total",
@@ -223,17 +238,38 @@ impl Families {
             let since = seconds(Some(expectation.since));
             self.add("backupflow_discrepancy_since_timestamp_seconds", &labels, since);
         }
-        for Peer { peer, received, transmitted, last_seen } in &expectation.evidence.peers {
-            let labels = with(("peer", peer));
-            self.add("backupflow_flow_last_seen_timestamp_seconds", &labels, seconds(*last_seen));
-            let wire = [&labels[..], &[("layer", "wire")]].concat();
-            let Counts { packets, bytes, .. } = received;
-            self.add("backupflow_flow_receive_packets_total", &wire, exact(*packets));
-            self.add("backupflow_flow_receive_bytes_total", &wire, exact(*bytes));
-            let Counts { packets, bytes, .. } = transmitted;
-            self.add("backupflow_flow_transmit_packets_total", &wire, exact(*packets));
-            self.add("backupflow_flow_transmit_bytes_total", &wire, exact(*bytes));
+        let evidence = &expectation.evidence;
+        for (reason, packets) in &evidence.dropped {
+            let labels = with(("reason", reason));
+            self.add("backupflow_flow_dropped_packets_total", &labels, exact(*packets));
         }
+        for (outcome, times) in &evidence.outcomes {
+            let labels = with(("outcome", outcome));
+            self.add("backupflow_connections_total", &labels, exact(*times));
+        }
+        let again = exact(evidence.retransmitted);
+        self.add("backupflow_flow_retransmitted_segments_total", &base, again);
+        for peer in &evidence.peers {
+            let labels = with(("peer", &peer.peer));
+            let last_seen = seconds(peer.last_seen);
+            self.add("backupflow_flow_last_seen_timestamp_seconds", &labels, last_seen);
+            self.add_layer(&labels, "wire", &peer.received, &peer.transmitted);
+            self.add_layer(&labels, "socket", &peer.socket_received, &peer.socket_transmitted);
+        }
+    }
+
+    fn add_layer(
+        &mut self,
+        labels: &[(&str, &str)],
+        layer: &str,
+        received: &Counts,
+        transmitted: &Counts,
+    ) {
+        let labels = [labels, &[("layer", layer)]].concat();
+        self.add("backupflow_flow_receive_packets_total", &labels, exact(received.packets));
+        self.add("backupflow_flow_receive_bytes_total", &labels, exact(received.bytes));
+        self.add("backupflow_flow_transmit_packets_total", &labels, exact(transmitted.packets));
+        self.add("backupflow_flow_transmit_bytes_total", &labels, exact(transmitted.bytes));
     }
 
     fn add(&mut self, name: &'static str, labels: &[(&str, &str)], value: f64) {
