@@ -32,7 +32,7 @@ pub use http::Response;
 pub use namespace::{Counted, Namespace};
 pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};
 pub use raw::RawSocket;
-pub use report::{Counts, Expectation, Failing, Flow, Hook, Peer, Report, Unexpected};
+pub use report::{Counts, Expectation, Failing, Flow, Hook, Name, Peer, Report, Unexpected};
 pub use sys::TcpInfo;
 pub use tcp::{Exchange, Open, attempt, attempt_from, listen, turned_away};
 pub use tun::Tun;
