@@ -13,6 +13,7 @@ mod bpf;
 pub mod command;
 pub mod config;
 mod daemon;
+pub mod dns;
 pub mod frame;
 mod http;
 mod namespace;
