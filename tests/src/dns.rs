@@ -143,10 +143,8 @@ fn reply(request: &Message, query: &Query, names: &BTreeMap<String, Says>) -> Op
                 name = target;
             }
             Some(Says::Addresses(addresses)) => {
-                let asked = |address: &&IpAddr| match query.query_type() {
-                    RecordType::A => address.is_ipv4(),
-                    _ => address.is_ipv6(),
-                };
+                let asked =
+                    |address: &&IpAddr| address.is_ipv4() == (query.query_type() == RecordType::A);
                 for address in addresses.iter().filter(asked) {
                     reply.add_answer(Record::from_rdata(name.clone(), TTL, (*address).into()));
                 }

@@ -93,6 +93,7 @@ impl Tally {
     }
 
     /// What was counted on the wire since the counts were these.
+    #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         let (mut received, mut transmitted) = (self.received, self.transmitted);
         subtract(&mut received, &before.received);
