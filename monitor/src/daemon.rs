@@ -11,7 +11,7 @@ use crate::{
     discrepancy::Ledger,
     expect::{Expectation, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, watch_interfaces},
-    names::Resolver,
+    names::{Known, KnownNames, Resolver},
     report,
     serve::Shared,
     source::KernelSource,
@@ -50,9 +50,10 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(config: &Config) -> Self {
+    /// Names that were resolved before keep their addresses until they are again.
+    fn of(config: &Config, known: KnownNames, clock: Clock) -> Self {
         let expectations = expectations(config);
-        let resolver = Resolver::start(&expectations);
+        let resolver = Resolver::start(&expectations, known, clock);
         Self { expectations, resolver }
     }
 
@@ -71,7 +72,7 @@ impl Daemon {
         let interfaces = watch_interfaces().await.context("listing the interfaces")?;
         let mut object = Object::load(config.kernel.flows, options.kernel_log)?;
         let kernel_log = options.kernel_log.then(|| KernelLog::open(&mut object)).transpose()?;
-        let plan = Plan::of(config);
+        let plan = Plan::of(config, KnownNames::new(), clock);
         let ports = documented_ports(&plan.expectations);
         let source = KernelSource::start(object, options.attach, interfaces, ports, started)?;
         tracing::info!(expectations = plan.expected(), "watching");
@@ -95,9 +96,12 @@ impl Daemon {
         }
         let Self { plan, started, host, .. } = self;
         let snapshot = self.source.snapshot(self.clock.now())?;
-        let names = plan.resolver.names();
+        let known = plan.resolver.known();
+        let addresses = |known: &Known| known.addresses.iter().copied().collect();
+        let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
         let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
-        let report = report::build(host, *started, &snapshot, &plan.expectations, &assessment);
+        let expectations = &plan.expectations;
+        let report = report::build(host, *started, &snapshot, expectations, &assessment, &known);
         self.shared.publish(report);
         Ok(())
     }
@@ -116,7 +120,7 @@ impl Daemon {
     pub fn reload(&mut self) -> anyhow::Result<()> {
         match config::load(&self.options.config) {
             Ok(config) => {
-                let plan = Plan::of(&config);
+                let plan = Plan::of(&config, self.plan.resolver.known(), self.clock);
                 self.source.set_ports(documented_ports(&plan.expectations), self.clock.now())?;
                 self.plan = plan;
                 self.shared.reloaded(true);

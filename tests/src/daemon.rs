@@ -53,6 +53,10 @@ pub fn binary() -> PathBuf {
     path
 }
 
+fn directory(namespace: &Namespace) -> PathBuf {
+    env::temp_dir().join(namespace.name())
+}
+
 impl<'n> Daemon<'n> {
     /// Starts it with the text of a config, and waits until it is ready.
     pub fn start(namespace: &'n Namespace, config: &str) -> Self {
@@ -66,15 +70,32 @@ impl<'n> Daemon<'n> {
         daemon
     }
 
+    /// The same with other files in its `/etc`, and no others.
+    pub fn start_with_etc(namespace: &'n Namespace, config: &str, files: &[(&str, &str)]) -> Self {
+        let etc = directory(namespace).join("etc");
+        fs::create_dir_all(&etc).unwrap();
+        for (file, text) in files {
+            fs::write(etc.join(file), text).unwrap();
+        }
+        let mut daemon = Self::launch(namespace, config, &[]);
+        until("the daemon's start", START, || daemon.ready());
+        daemon
+    }
+
     /// Starts it and does not wait.
     pub fn launch(namespace: &'n Namespace, config: &str, arguments: &[&str]) -> Self {
-        let directory = env::temp_dir().join(namespace.name());
+        let directory = directory(namespace);
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("config.toml"), config).unwrap();
         let log = fs::File::create(directory.join("log")).unwrap();
-        let child = program("nsenter")
-            .arg(format!("--net={}", namespace.path().display()))
-            .arg("--")
+        let etc = directory.join("etc");
+        let mut command = program("nsenter");
+        command.arg(format!("--net={}", namespace.path().display())).arg("--");
+        if etc.is_dir() {
+            command.args(["unshare", "--mount", "sh", "-c"]);
+            command.arg("mount --bind \"$0\" /etc && exec \"$@\"").arg(etc);
+        }
+        let child = command
             .arg(binary())
             .args(["run", "--config"])
             .arg(directory.join("config.toml"))
@@ -110,6 +131,11 @@ impl<'n> Daemon<'n> {
     /// Where its config is.
     pub fn config_file(&self) -> PathBuf {
         self.directory.join("config.toml")
+    }
+
+    /// Writes a file of the `/etc` that it was started with.
+    pub fn write_etc(&self, file: &str, text: &str) {
+        fs::write(self.directory.join("etc").join(file), text).unwrap();
     }
 
     /// Replaces the config and tells it so.

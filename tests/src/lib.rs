@@ -13,6 +13,7 @@ mod bpf;
 pub mod command;
 pub mod config;
 mod daemon;
+pub mod dns;
 pub mod frame;
 mod http;
 mod namespace;
@@ -32,7 +33,9 @@ pub use http::Response;
 pub use namespace::{Counted, Namespace};
 pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};
 pub use raw::RawSocket;
-pub use report::{Counts, Dropped, Expectation, Failing, Flow, Hook, Peer, Report, Unexpected};
+pub use report::{
+    Counts, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Unexpected,
+};
 pub use sys::TcpInfo;
 pub use tcp::{Exchange, Open, attempt, attempt_from, listen, turned_away};
 pub use tun::Tun;

@@ -1,7 +1,7 @@
 //! The daemon's report, as its JSON has it: written down here once more, so that a change of the
 //! format that its users would notice is noticed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -29,6 +29,8 @@ pub struct Report {
     pub loss: BTreeMap<String, u64>,
     /// How full the flow map is.
     pub flow_map: FlowMap,
+    /// The names among the peers.
+    pub names: Vec<Name>,
 }
 
 /// One hook.
@@ -184,6 +186,19 @@ pub struct FlowMap {
     pub entries: usize,
     /// Flows that fit.
     pub capacity: u32,
+}
+
+/// A name among the peers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Name {
+    /// The name.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Answers that differed from the one before.
+    pub changes: u64,
+    /// When the present answer was first given.
+    pub since: Option<Timestamp>,
 }
 
 impl Counts {

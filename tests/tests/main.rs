@@ -19,6 +19,8 @@ mod map_full;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod sides;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict, evidence,
+    past::{Pasts, Until},
     verdict::{Gathered, Sight},
 };
 use crate::{
@@ -86,7 +87,7 @@ pub struct Unexpected {
     pub cause: Cause,
     /// When it was first noticed.
     pub since: Timestamp,
-    /// Its counts.
+    /// Its counts, since it is not covered.
     pub tally: Tally,
 }
 
@@ -95,6 +96,7 @@ pub struct Unexpected {
 pub struct Ledger {
     sight: Sight,
     tracks: HashMap<FlowId, Track>,
+    pasts: Pasts,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<(Key, Option<usize>), PeerCounts>,
@@ -117,6 +119,7 @@ impl Ledger {
         Self {
             sight: Sight::since(started),
             tracks: HashMap::new(),
+            pasts: Pasts::default(),
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
@@ -141,11 +144,18 @@ impl Ledger {
         for (flow, tally) in &snapshot.flows {
             let track = self.tracks.entry(*flow).or_default();
             track.advance(flow, tally, now);
-            let matches = matcher.matches(flow, tally);
+            let mut matches = matcher.matches(flow, tally);
+            let success = track.last_success;
+            let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
             for found in &matches {
                 gathered[found.expectation].take_in(*found, flow, tally, track);
             }
+            for (found, until) in &lost {
+                gathered[found.expectation].take_in_past(*found, until);
+            }
+            let before = lost.iter().map(|(_, until)| &until.tally).max_by_key(|t| t.packets());
             if matches.is_empty()
+                && before.is_none_or(|before| tally.packets() > before.packets())
                 && let Some(stranger) = matcher.stranger(flow, tally)
                 && tally.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
             {
@@ -154,7 +164,7 @@ impl Ledger {
                     nearest: expectations[stranger.nearest].key.clone(),
                     cause: stranger.cause,
                     since: *self.strangers.entry(*flow).or_insert(now),
-                    tally: tally.clone(),
+                    tally: before.map_or_else(|| tally.clone(), |before| tally.since(before)),
                 });
             }
         }
@@ -197,11 +207,15 @@ impl Ledger {
     fn retire(&mut self, snapshot: &Snapshot, expectations: &[Expectation], matcher: &Matcher<'_>) {
         for (flow, tally) in &snapshot.evicted {
             self.tracks.remove(flow);
-            for found in matcher.matches(flow, tally) {
+            let mut matches = matcher.matches(flow, tally);
+            let lost = self.pasts.follow(flow, tally, None, expectations, &mut matches);
+            let lost = lost.into_iter().map(|(found, until)| (found, &until.tally));
+            for (found, tally) in matches.into_iter().map(|found| (found, tally)).chain(lost) {
                 let key = (expectations[found.expectation].key.clone(), found.peer);
                 let counts = self.retired.entry(key).or_default();
                 counts.take_in(tally, found.mirrored);
             }
+            self.pasts.remove(flow);
         }
     }
 
@@ -298,14 +312,25 @@ impl PeerCounts {
 }
 
 impl Gathered {
+    /// Takes in what was counted while the peer had another address.
+    fn take_in_past(&mut self, found: Match, until: &Until) {
+        let counts = self.counts.entry(found.peer).or_insert(NO_COUNTS);
+        counts.take_in(&until.tally, found.mirrored);
+        self.succeed(found, until.last_success);
+    }
+
+    fn succeed(&mut self, found: Match, success: Option<Timestamp>) {
+        if let Some(success) = success {
+            let last = self.successes.entry(found.peer).or_insert(success);
+            *last = success.max(*last);
+        }
+    }
+
     fn take_in(&mut self, found: Match, flow: &FlowId, tally: &Tally, track: &Track) {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
         self.peers_seen += usize::from(tally.last_seen().is_some());
-        if let Some(success) = track.last_success {
-            let last = self.successes.entry(found.peer).or_insert(success);
-            *last = success.max(*last);
-        }
+        self.succeed(found, track.last_success);
         if flow.transport == Transport::Udp && track.last_success.is_none() {
             self.one_way = self.one_way.max(tally.last_seen());
         }

@@ -6,6 +6,7 @@
 mod cause;
 mod evidence;
 mod ledger;
+mod past;
 pub mod reasons;
 #[cfg(test)]
 mod tests;

@@ -86,6 +86,20 @@ impl Tally {
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.last_received.max(self.last_transmitted)
     }
+
+    /// Packets on the wire, in both directions.
+    pub const fn packets(&self) -> u64 {
+        self.received.packets + self.transmitted.packets
+    }
+
+    /// What was counted on the wire since the counts were these.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let (mut received, mut transmitted) = (self.received, self.transmitted);
+        subtract(&mut received, &before.received);
+        subtract(&mut transmitted, &before.transmitted);
+        Self { received, transmitted, ..self.clone() }
+    }
 }
 
 /// The hook at which packets reach a socket.
@@ -154,6 +168,17 @@ impl fmt::Display for FlowId {
             Side::Server => write!(f, "from {peer} to port {service_port}/{transport}"),
         }
     }
+}
+
+/// `total -= less`, field by field.
+pub const fn subtract(total: &mut Counters, less: &Counters) {
+    let Counters { packets, bytes, syn, syn_ack, fin, rst } = less;
+    total.packets -= *packets;
+    total.bytes -= *bytes;
+    total.syn -= *syn;
+    total.syn_ack -= *syn_ack;
+    total.fin -= *fin;
+    total.rst -= *rst;
 }
 
 /// `total += more`, field by field.

@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use super::{
-    Counts, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Peer, PeerSource,
-    Report, SCHEMA, Unexpected,
+    Counts, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Name, Peer,
+    PeerSource, Report, SCHEMA, Unexpected,
 };
 use crate::{
     discrepancy::{self, Assessment, Judgement},
     expect::{self, OTHER, Peers},
+    names::KnownNames,
     observe::{self, Counters, Outcome, Snapshot, side_name, transport_name},
 };
 
@@ -19,6 +20,7 @@ pub fn build(
     snapshot: &Snapshot,
     expectations: &[expect::Expectation],
     assessment: &Assessment,
+    names: &KnownNames,
 ) -> Report {
     Report {
         schema: SCHEMA,
@@ -51,6 +53,15 @@ pub fn build(
             .map(|(loss, packets)| (loss.name().to_owned(), *packets))
             .collect(),
         flow_map: FlowMap { entries: snapshot.flows.len(), capacity: snapshot.capacity },
+        names: names
+            .iter()
+            .map(|(name, known)| Name {
+                name: name.clone(),
+                addresses: known.addresses.iter().copied().collect(),
+                changes: known.changes,
+                since: known.since,
+            })
+            .collect(),
     }
 }
 

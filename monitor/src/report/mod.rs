@@ -5,7 +5,7 @@
 mod build;
 pub mod text;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -43,6 +43,9 @@ pub struct Report {
     pub loss: BTreeMap<String, u64>,
     /// How full the flow map is.
     pub flow_map: FlowMap,
+    /// Every name among the peers, and what it stands for.
+    #[serde(default)]
+    pub names: Vec<Name>,
 }
 
 /// One hook.
@@ -253,6 +256,21 @@ pub struct FlowMap {
     pub entries: usize,
     /// Flows that fit.
     pub capacity: u32,
+}
+
+/// A name among the peers.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Name {
+    /// The name, as the config has it.
+    pub name: String,
+    /// Its addresses as last answered, none where it is not resolved.
+    #[schemars(with = "Vec<String>")]
+    pub addresses: Vec<IpAddr>,
+    /// Answers that differed from the one before.
+    pub changes: u64,
+    /// When the present answer was first given, `null` before the first.
+    #[schemars(with = "Option<String>")]
+    pub since: Option<Timestamp>,
 }
 
 impl Report {

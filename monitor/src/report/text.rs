@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Expectation, PeerSource, Report, Unexpected};
+use super::{Expectation, Name, PeerSource, Report, Unexpected};
 use crate::{
     discrepancy::{Cause, Verdict},
     expect::SELF,
@@ -32,6 +32,7 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     }
     out.push('\n');
     blind_spots(&mut out, report);
+    names(&mut out, report, zone);
     out
 }
 
@@ -213,6 +214,22 @@ fn blind_spots(out: &mut String, report: &Report) {
     );
     for reason in reasons {
         _ = writeln!(out, "not known: {reason}");
+    }
+}
+
+/// The names that are not resolved, or that have had other addresses.
+fn names(out: &mut String, report: &Report, zone: &TimeZone) {
+    for Name { name, addresses, changes, since } in &report.names {
+        let Some(since) = since.map(|since| moment(since, report.taken, zone)) else {
+            _ = writeln!(out, "name {name}: not resolved yet");
+            continue;
+        };
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        if addresses.is_empty() {
+            _ = writeln!(out, "name {name}: no addresses since {since}");
+        } else if *changes > 0 {
+            _ = writeln!(out, "name {name}: {} since {since}", addresses.join(", "));
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 22] = [
+pub const METRICS: [(&str, MetricType, &str); 24] = [
     ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
     (
         "backupflow_catalog_info",
@@ -107,6 +107,16 @@ pub const METRICS: [(&str, MetricType, &str); 22] = [
     ),
     ("backupflow_map_capacity", MetricType::GAUGE, "Entries that a map has room for."),
     ("backupflow_map_entries", MetricType::GAUGE, "Entries in a map."),
+    (
+        "backupflow_name_addresses",
+        MetricType::GAUGE,
+        "Addresses that a name among the peers stands for, 0 where it is not resolved.",
+    ),
+    (
+        "backupflow_name_changes_total",
+        MetricType::COUNTER,
+        "How often a name among the peers was resolved to other addresses than before.",
+    ),
     ("backupflow_start_timestamp_seconds", MetricType::GAUGE, "Since when the daemon watches."),
     (
         "backupflow_unexpected_flows",
@@ -203,6 +213,11 @@ impl Families {
         let map = [("map", "flows")];
         self.add("backupflow_map_entries", &map, exact(report.flow_map.entries as u64));
         self.add("backupflow_map_capacity", &map, f64::from(report.flow_map.capacity));
+        for name in &report.names {
+            let labels = [("name", name.name.as_str())];
+            self.add("backupflow_name_addresses", &labels, exact(name.addresses.len() as u64));
+            self.add("backupflow_name_changes_total", &labels, exact(name.changes));
+        }
         self.add_catalog(report);
     }
 

@@ -2,6 +2,7 @@
 
 mod attempts;
 mod flows;
+mod moves;
 mod rules;
 mod windows;
 
