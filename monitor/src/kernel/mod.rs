@@ -7,6 +7,7 @@ mod flows;
 mod interfaces;
 mod log;
 mod object;
+mod processes;
 mod qdisc;
 mod sockets;
 pub mod support;
@@ -19,7 +20,8 @@ pub use flows::FlowMap;
 pub use interfaces::{Interface, Place, watch_interfaces};
 pub use log::KernelLog;
 pub use object::Object;
-pub use sockets::open_flows;
+pub use processes::holders;
+pub use sockets::{Listener, connections, listeners, open_flows};
 
 /// Why the kernel did not do what the daemon asked.
 #[derive(Debug, thiserror::Error)]

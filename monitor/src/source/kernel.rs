@@ -171,7 +171,7 @@ impl KernelSource {
 }
 
 /// `None` for a key that no program of ours can have written.
-fn flow_id(key: &FlowKey) -> Option<FlowId> {
+pub fn flow_id(key: &FlowKey) -> Option<FlowId> {
     Some(FlowId {
         service_port: key.service_port(),
         transport: key.transport()?,
