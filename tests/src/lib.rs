@@ -34,7 +34,7 @@ pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};
 pub use raw::RawSocket;
 pub use report::{Counts, Expectation, Failing, Flow, Hook, Peer, Report, Unexpected};
 pub use sys::TcpInfo;
-pub use tcp::{Exchange, Open, attempt, listen, turned_away};
+pub use tcp::{Exchange, Open, attempt, connect_from, listen, turned_away};
 pub use tun::Tun;
 pub use udp::{datagrams, udp_socket};
 pub use wait::{DEADLINE, elapsed, until, wall_clock};

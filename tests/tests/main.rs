@@ -19,6 +19,8 @@ mod readme;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod suggest;
+#[cfg(test)]
 mod verdicts;
 #[cfg(test)]
 mod wire_counts;

@@ -33,7 +33,7 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 /// Reads `60s`, `10m` or `24h`.
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
     let duration: SignedDuration =
-        text.parse().map_err(|_| "write it as `60s`, `10m` or `24h`".to_owned())?;
+        text.parse().map_err(|_error| "write it as `60s`, `10m` or `24h`".to_owned())?;
     match u64::try_from(duration.as_secs()) {
         Ok(seconds) if seconds > 0 && duration <= LONGEST => Ok(seconds),
         _ => Err("it has to be from `1s` to `24h`".to_owned()),

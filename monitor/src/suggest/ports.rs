@@ -63,7 +63,7 @@ fn is_machine(address: IpAddr) -> bool {
 
 impl Port {
     /// Whether an expectation explains that the port is used so.
-    pub(super) fn is_expected(&self, used: &Use, expectation: &Expectation) -> bool {
+    pub(super) fn is_expected(self, used: &Use, expectation: &Expectation) -> bool {
         expectation.standing == Standing::Expected
             && expectation.key.side == self.side
             && expectation.transports.contains(&self.transport)

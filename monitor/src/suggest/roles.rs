@@ -125,7 +125,7 @@ impl Candidate {
     }
 
     /// How many of the others are this role and more.
-    fn included_by(&self, product: &Product, others: &[Candidate]) -> usize {
+    fn included_by(&self, product: &Product, others: &[Self]) -> usize {
         others
             .iter()
             .filter(|other| {

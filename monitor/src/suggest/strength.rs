@@ -49,7 +49,7 @@ pub(super) fn strength(port: u16) -> Strength {
 }
 
 /// Whether a flow has ports that can be recognised: a flow over a wide range has none.
-pub(super) fn is_recognisable(ports: &Ports) -> bool {
+pub(super) fn is_recognisable(ports: Ports) -> bool {
     match ports {
         Ports::Range { first, last } => last - first < NARROW,
         Ports::Dynamic => false,
@@ -58,7 +58,7 @@ pub(super) fn is_recognisable(ports: &Ports) -> bool {
 
 /// Whether one of an expectation's ports is this one.
 pub(super) fn has_port(expectation: &Expectation, port: u16) -> bool {
-    expectation.ports.iter().all(is_recognisable)
+    expectation.ports.iter().copied().all(is_recognisable)
         && expectation.ports.iter().any(|ports| match ports {
             Ports::Range { first, last } => (*first..=*last).contains(&port),
             Ports::Dynamic => false,
@@ -70,8 +70,8 @@ pub fn documented_ports() -> PortSet {
     let mut set = PortSet::default();
     let flows = catalog::bundled().products.iter().flat_map(|product| &product.flows);
     for row in flows.flat_map(catalog::Flow::rows) {
-        for ports in row.ports.iter().filter(|ports| is_recognisable(ports)) {
-            let Ports::Range { first, last } = *ports else { continue };
+        for ports in row.ports.iter().copied().filter(|ports| is_recognisable(*ports)) {
+            let Ports::Range { first, last } = ports else { continue };
             for transport in row.transport {
                 let transport = match transport {
                     catalog::Transport::Tcp => Transport::Tcp,

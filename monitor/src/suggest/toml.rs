@@ -99,7 +99,9 @@ fn peers(text: &mut String, proposal: &Proposal) {
             let address = quoted(&address.to_string());
             let line = format!("    {address}, # {}", seen.join("; "));
             if line.len() > WIDTH {
-                seen.iter().for_each(|seen| _ = writeln!(text, "    # {seen}"));
+                for seen in seen {
+                    _ = writeln!(text, "    # {seen}");
+                }
                 _ = writeln!(text, "    {address},");
             } else {
                 _ = writeln!(text, "{line}");
