@@ -1,7 +1,7 @@
 //! `suggest`: a first config, from what the host does.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fmt::Write as _,
     io::{self, Write as _},
     net::TcpStream,
@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use jiff::SignedDuration;
-use serde_json::json;
+use serde::Serialize;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::sleep,
@@ -22,10 +22,20 @@ use crate::{
     clock::Clock,
     config::{Kernel, Web},
     kernel::{self, Mode, Object, holders, listeners, support, watch_interfaces},
-    observe::{FlowId, PortSet, Side, Snapshot, Tally, transport_name},
+    observe::{FlowId, Loss, PortSet, Side, Snapshot, Tally, transport_name},
     source::{KernelSource, flow_id},
-    suggest::{self, Evidence, Listener, Seen, documented_ports, proposals},
+    suggest::{self, Evidence, Listener, Proposal, Seen, documented_ports, proposals},
 };
+
+/// Version of the JSON answer's layout.
+const SCHEMA: u32 = 1;
+
+/// The JSON answer.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    systems: &'a [Proposal],
+}
 
 /// A day has every nightly backup in it.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
@@ -48,7 +58,7 @@ pub(super) fn run(seconds: Option<u64>, format: Format) -> anyhow::Result<ExitCo
         return Ok(ExitCode::from(1));
     }
     match format {
-        Format::Json => output::json(&json!({"schema": 1, "systems": proposals}))?,
+        Format::Json => output::json(&Answer { schema: SCHEMA, systems: &proposals })?,
         Format::Text => output::text(&suggest::render(&evidence, &proposals))?,
     }
     Ok(ExitCode::SUCCESS)
@@ -56,10 +66,10 @@ pub(super) fn run(seconds: Option<u64>, format: Format) -> anyhow::Result<ExitCo
 
 fn gather(seconds: Option<u64>) -> anyhow::Result<Evidence> {
     let ports = documented_ports();
-    let mut evidence = Evidence { watched: seconds, ..Evidence::default() };
-    if let Some(seconds) = seconds {
-        evidence.flows = watch(ports.clone(), seconds)?;
-    }
+    let mut evidence = match seconds {
+        Some(seconds) => watch(ports.clone(), seconds)?,
+        None => Evidence::default(),
+    };
     for flow in kernel::connections(&ports)?.iter().filter_map(flow_id) {
         evidence.flows.entry(flow).or_default().connections += 1;
     }
@@ -81,7 +91,7 @@ fn gather(seconds: Option<u64>) -> anyhow::Result<Evidence> {
 }
 
 /// The flows of which packets are seen in so many seconds.
-fn watch(ports: PortSet, seconds: u64) -> anyhow::Result<BTreeMap<FlowId, Seen>> {
+fn watch(ports: PortSet, seconds: u64) -> anyhow::Result<Evidence> {
     support::require()?;
     let mode = Mode::of_this_kernel();
     let listen = Web::default().listen;
@@ -93,18 +103,26 @@ fn watch(ports: PortSet, seconds: u64) -> anyhow::Result<BTreeMap<FlowId, Seen>>
     note(&format!(
         "watching for {seconds} s; Ctrl-C ends it and takes what was seen until then\n"
     ))?;
+    let started = Clock.now();
     let snapshot = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?
         .block_on(Box::pin(count(ports, mode, Duration::from_secs(seconds))))?;
-    let faults = snapshot.coverage.iter().filter_map(|hook| {
-        let interface = hook.interface.as_deref()?;
-        Some(format!("not watched: {interface}: {}\n", hook.fault.as_ref()?))
-    });
-    note(&faults.collect::<String>())?;
+    for hook in &snapshot.coverage {
+        if let (Some(interface), Some(fault)) = (&hook.interface, &hook.fault) {
+            note(&format!("not watched: {} of {interface}: {fault}\n", hook.hook))?;
+        }
+    }
+    if let Some(lost @ 1..) = snapshot.lost.get(&Loss::FlowMapFull) {
+        note(&format!("{lost} packets of more flows than fit were not seen\n"))?;
+    }
     let flows = snapshot.flows.iter().filter_map(|(id, tally)| Some((*id, seen(*id, tally)?)));
-    Ok(flows.collect())
+    Ok(Evidence {
+        flows: flows.collect(),
+        watched: snapshot.taken.duration_since(started).as_secs().try_into().ok(),
+        ..Evidence::default()
+    })
 }
 
 /// What is counted until the time is over or somebody has enough.

@@ -20,11 +20,14 @@ use crate::{
     observe::Side,
 };
 
-/// What this host seems to take part in, by the catalog's order of products.
+/// What this host seems to take part in, what is more certain first.
 pub fn proposals(evidence: &Evidence) -> Vec<Proposal> {
     let uses = uses(evidence);
     let products = &catalog::bundled().products;
-    products.iter().filter_map(|product| propose(product, &uses, evidence.watched)).collect()
+    let mut proposals: Vec<Proposal> =
+        products.iter().filter_map(|product| propose(product, &uses, evidence.watched)).collect();
+    proposals.sort_by_key(|proposal| proposal.doubt.is_some());
+    proposals
 }
 
 /// A way to deploy the product, and what follows from it.

@@ -187,7 +187,9 @@ pub(super) fn choose(
         (of(Strength::Telling), of(Strength::Shared), of(Strength::Weak));
     let known = peers(uses, &telling);
     let of_known = |port: &&Port| uses[*port].peers.keys().any(|peer| known.contains(peer));
-    telling.extend(shared.iter().filter(of_known));
+    // What the product's machines ask of this host tells of it, on whatever port.
+    let is_served = |port: &&Port| port.side == Side::Server;
+    telling.extend(shared.iter().filter(is_served).filter(of_known));
     let weak: BTreeSet<Port> = weak.iter().filter(of_known).copied().collect();
     let is_shared = telling.is_empty();
     let pool: Vec<Candidate> = if is_shared {

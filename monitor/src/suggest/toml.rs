@@ -26,7 +26,7 @@ pub fn render(evidence: &Evidence, proposals: &[Proposal]) -> String {
          `backupflow check`."
     );
     comment(&mut text, "", &next);
-    let seen = format!("Seen were {listeners} and {flows} on documented ports; {packets}.");
+    let seen = format!("Seen: {listeners}, {flows} on documented ports; {packets}.");
     comment(&mut text, "", &seen);
     for proposal in proposals {
         text.push('\n');
@@ -52,7 +52,7 @@ fn system(text: &mut String, proposal: &Proposal) {
         comment(
             text,
             "",
-            "Others use the same ports. If this host is one of them, write that instead:",
+            "Other roles use the same ports. If this host is one of these, write that instead:",
         );
         for (id, name) in &proposal.alternatives {
             comment(text, "- ", &format!("{id}: {name}"));

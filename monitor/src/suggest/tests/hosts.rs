@@ -171,3 +171,14 @@ fn roles_together_where_none_explains_all() {
         [("gigavault-storage", vec!["client", "server"]), ("ibm-backup-recovery", vec!["host"])]
     );
 }
+
+#[test]
+fn service_that_the_product_uses_is_a_role_of_it() {
+    let database = host().listening(50051, "").listening(27017, "mongod");
+    assert_eq!(roles(&only(&database)), ["host"]);
+    let used = database.connected_from(50051, "10.20.0.5").connected_from(27017, "10.20.0.5");
+    assert_eq!(roles(&only(&used)), ["host", "mongodb-node"]);
+    // What the host uses of others is no role of its own.
+    let proxy = host().listening(50051, "").connected_from(50051, "10.20.0.5");
+    assert_eq!(roles(&only(&proxy.connected_to(8080, "10.20.0.5"))), ["host"]);
+}
