@@ -115,15 +115,6 @@ impl Candidate {
         self.explains.intersection(ports).count()
     }
 
-    /// How many required ports of the role are not used in any way.
-    fn unused(&self) -> usize {
-        let required = self.expectations.iter().filter(|expectation| {
-            expectation.requirement == Requirement::Required && !expectation.same_host
-        });
-        let ports: BTreeSet<u16> = required.flat_map(numbers).collect();
-        ports.iter().filter(|port| !self.explains.iter().any(|used| used.port == **port)).count()
-    }
-
     /// How many of the others are this role and more.
     fn included_by(&self, product: &Product, others: &[Self]) -> usize {
         others
@@ -183,14 +174,12 @@ pub(super) fn choose(
         let explained = candidates.iter().flat_map(|candidate| &candidate.explains);
         explained.filter(|port| strength(port.port) == least).copied().collect()
     };
-    let (mut telling, shared, weak) =
-        (of(Strength::Telling), of(Strength::Shared), of(Strength::Weak));
+    let (mut telling, shared) = (of(Strength::Telling), of(Strength::Shared));
     let known = peers(uses, &telling);
     let of_known = |port: &&Port| uses[*port].peers.keys().any(|peer| known.contains(peer));
     // What the product's machines ask of this host tells of it, on whatever port.
     let is_served = |port: &&Port| port.side == Side::Server;
     telling.extend(shared.iter().filter(is_served).filter(of_known));
-    let weak: BTreeSet<Port> = weak.iter().filter(of_known).copied().collect();
     let is_shared = telling.is_empty();
     let pool: Vec<Candidate> = if is_shared {
         telling.clone_from(&shared);
@@ -217,16 +206,8 @@ pub(super) fn choose(
             pool.iter().filter(|candidate| candidate.explained(&rest) == most).collect();
         // Of equals the last one wins, and should be the one that the catalog has first.
         let best = equal.iter().rev().max_by_key(|candidate| {
-            (
-                Reverse(candidate.missing()),
-                candidate.explained(&shared),
-                candidate.explained(&weak),
-                candidate.included_by(product, &pool),
-                Reverse(candidate.unused()),
-            )
+            (Reverse(candidate.missing()), candidate.included_by(product, &pool))
         })?;
-        let played = product.with_included(std::slice::from_ref(&best.role.id));
-        choice.roles.retain(|role| !played.contains(role.id.as_str()));
         choice.roles.push(best.role);
         choice.explained.extend(best.explains.intersection(&telling));
         choice.alternatives.extend(equal.iter().map(|candidate| candidate.role));
