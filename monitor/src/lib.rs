@@ -18,3 +18,4 @@ pub mod observe;
 pub mod report;
 pub mod serve;
 pub mod source;
+pub mod suggest;

@@ -37,7 +37,7 @@ pub use report::{
     Counts, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Unexpected,
 };
 pub use sys::TcpInfo;
-pub use tcp::{Exchange, Open, attempt, attempt_from, listen, turned_away};
+pub use tcp::{Exchange, Open, attempt, attempt_from, connect_from, listen, turned_away};
 pub use tun::Tun;
 pub use udp::{datagrams, udp_socket};
 pub use wait::{DEADLINE, elapsed, until, wall_clock};

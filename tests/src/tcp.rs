@@ -65,6 +65,19 @@ pub fn turned_away(namespace: &Namespace, address: SocketAddr, patience: Duratio
     }
 }
 
+/// Connects from a port of its own choice.
+pub fn connect_from(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> TcpStream {
+    namespace.inside(|| {
+        let socket =
+            socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        setsockopt(&socket, sockopt::ReuseAddr, &true).unwrap();
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
+        bind(fd, &SockaddrStorage::from(from)).unwrap();
+        connect(fd, &SockaddrStorage::from(to)).unwrap();
+        TcpStream::from(socket)
+    })
+}
+
 /// An open connection, both ends of it.
 #[derive(Debug)]
 pub struct Open {

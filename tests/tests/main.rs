@@ -25,6 +25,8 @@ mod readme;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod suggest;
+#[cfg(test)]
 mod verdicts;
 #[cfg(test)]
 mod wire_counts;

@@ -1,16 +1,13 @@
 //! A port number alone does not say who serves.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener, TcpStream},
+    net::{IpAddr, SocketAddr, TcpListener},
     time::Duration,
 };
 
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, connect, setsockopt, socket, sockopt,
-};
 use tests::{
-    DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Pair, Wire,
-    attempt, config, listen, segments, turned_away,
+    DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Open, PEER4, PEER6, Pair, Wire, attempt,
+    config, connect_from, listen, segments, turned_away,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -18,19 +15,6 @@ const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const NOTHING: (Wire, Wire) = (Wire::new(0, 0), Wire::new(0, 0));
 const V4: u64 = 14 + 20;
 const V6: u64 = 14 + 40;
-
-/// Connects from a port of its own choice.
-fn connect_from(namespace: &Namespace, from: SocketAddr, to: SocketAddr) -> TcpStream {
-    namespace.inside(|| {
-        let socket =
-            socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
-        setsockopt(&socket, sockopt::ReuseAddr, &true).unwrap();
-        let fd = std::os::fd::AsRawFd::as_raw_fd(&socket);
-        bind(fd, &SockaddrStorage::from(from)).unwrap();
-        connect(fd, &SockaddrStorage::from(to)).unwrap();
-        TcpStream::from(socket)
-    })
-}
 
 /// What a part of an open connection is on the wire: `payload` bytes in so many segments.
 fn part(segments: u64, payload: u64, headers: u64) -> Wire {

@@ -6,6 +6,7 @@ mod doctor;
 mod output;
 mod run;
 mod status;
+mod suggest;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -47,6 +48,16 @@ enum Command {
     Status {
         #[command(flatten)]
         config: ConfigFile,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print a first config, made from what listens here and which connections there are.
+    ///
+    /// Nothing is changed. Redirect it to a file, read the reasons, correct it, and `check` it.
+    Suggest {
+        /// Count packets for so long too (up to 24h), which needs root: it sees what comes and goes.
+        #[arg(long, value_name = "TIME", value_parser = suggest::seconds)]
+        watch: Option<u64>,
         #[command(flatten)]
         output: Output,
     },
@@ -97,6 +108,7 @@ impl Arguments {
             }
             Command::Check { config, output } => check::run(&config.config, output.format),
             Command::Status { config, output } => status::run(&config.config, output.format),
+            Command::Suggest { watch, output } => suggest::run(watch, output.format),
             Command::Doctor { output } => doctor::run(output.format),
             Command::Catalog { command } => catalog::run(command),
         }

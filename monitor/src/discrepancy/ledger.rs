@@ -314,7 +314,7 @@ impl PeerCounts {
 impl Gathered {
     /// Takes in what was counted while the peer had another address.
     fn take_in_past(&mut self, found: Match, until: &Until) {
-        let counts = self.counts.entry(found.peer).or_insert(NO_COUNTS);
+        let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(&until.tally, found.mirrored);
         self.succeed(found, until.last_success);
     }

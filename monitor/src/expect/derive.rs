@@ -20,7 +20,8 @@ pub fn expectations(config: &Config) -> Vec<Expectation> {
     all
 }
 
-fn of_system(system: &System) -> Vec<Expectation> {
+/// The expectations of one system.
+pub fn of_system(system: &System) -> Vec<Expectation> {
     let roles = system.product.with_included(&system.roles);
     let mut expectations = Vec::new();
     for flow in &system.product.flows {

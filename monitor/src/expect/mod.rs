@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, fmt};
 use catalog::{Ports, Requirement};
 use jiff::SignedDuration;
 
-pub use derive::{SELF, documented_ports, expectations};
+pub use derive::{SELF, documented_ports, expectations, of_system};
 pub use matching::{Match, Matcher, Names, OTHER, Stranger, is_resolved};
 
 use crate::{

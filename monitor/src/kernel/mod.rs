@@ -10,6 +10,7 @@ mod log;
 mod machine;
 mod object;
 pub mod offsets;
+mod processes;
 mod qdisc;
 mod sockets;
 pub mod support;
@@ -23,7 +24,8 @@ pub use interfaces::{Interface, Place, watch_interfaces};
 pub use log::KernelLog;
 pub use machine::MachineHooks;
 pub use object::Object;
-pub use sockets::open_flows;
+pub use processes::holders;
+pub use sockets::{Listener, connections, listeners, open_flows};
 
 /// Why the kernel did not do what the daemon asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! Connections that are open already: the host's sockets tell which side of them it is.
+//! The host's sockets: what waits for peers, and which side of its open connections the host is.
 
 use std::{
     collections::HashSet,
@@ -12,7 +12,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_sock_diag::{
     SockDiagMessage,
-    constants::{AF_INET, AF_INET6, IPPROTO_TCP},
+    constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP},
     inet::{ExtensionFlags, InetRequest, SocketId, StateFlags},
 };
 use netlink_sys::{Socket, protocols::NETLINK_SOCK_DIAG};
@@ -20,25 +20,87 @@ use netlink_sys::{Socket, protocols::NETLINK_SOCK_DIAG};
 use super::Error;
 use crate::observe::PortSet;
 
-/// One TCP socket.
+/// Two ends that send to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Connection {
     local: SocketAddr,
     remote: SocketAddr,
 }
 
+/// A socket that waits for peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its transport.
+    pub transport: Transport,
+    /// What it is bound to.
+    pub address: SocketAddr,
+    /// What `/proc/*/fd` calls it by.
+    pub inode: u32,
+}
+
+/// A socket as the kernel lists it.
+struct Listed {
+    connection: Connection,
+    inode: u32,
+}
+
+/// Listening TCP sockets, and UDP sockets that take datagrams of anyone.
+pub fn listeners() -> Result<Vec<Listener>, Error> {
+    let mut listeners = Vec::new();
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let listed = dump(transport, waiting(transport)).map_err(listing)?;
+        listeners.extend(listed.into_iter().map(|socket| Listener {
+            transport,
+            address: socket.connection.local,
+            inode: socket.inode,
+        }));
+    }
+    Ok(listeners)
+}
+
+/// The flow of each connection on a documented port, as often as it has connections: also of those
+/// that are being opened or were closed a moment ago.
+pub fn connections(documented: &PortSet) -> Result<Vec<FlowKey>, Error> {
+    let tcp = open() | StateFlags::SYN_SENT | StateFlags::TIME_WAIT;
+    let mut flows = placed(Transport::Tcp, tcp, documented)?;
+    flows.extend(placed(Transport::Udp, StateFlags::ESTABLISHED, documented)?);
+    Ok(flows)
+}
+
 /// The flows that the host's open TCP connections on documented ports belong to.
 pub fn open_flows(documented: &PortSet) -> Result<Vec<FlowKey>, Error> {
-    let listening = dump(StateFlags::LISTEN).map_err(listing)?;
-    let listening = listening.into_iter().map(|socket| socket.local.port()).collect();
-    let open = StateFlags::ESTABLISHED
+    let mut flows = placed(Transport::Tcp, open(), documented)?;
+    flows.dedup();
+    Ok(flows)
+}
+
+fn open() -> StateFlags {
+    StateFlags::ESTABLISHED
         | StateFlags::FIN_WAIT1
         | StateFlags::FIN_WAIT2
         | StateFlags::CLOSE_WAIT
         | StateFlags::LAST_ACK
-        | StateFlags::CLOSING;
-    let connections = dump(open).map_err(listing)?.into_iter().collect();
-    Ok(place(&connections, &listening, documented))
+        | StateFlags::CLOSING
+}
+
+/// The state of a socket without a peer.
+fn waiting(transport: Transport) -> StateFlags {
+    match transport {
+        Transport::Tcp => StateFlags::LISTEN,
+        Transport::Udp => StateFlags::CLOSE,
+    }
+}
+
+fn placed(
+    transport: Transport,
+    states: StateFlags,
+    documented: &PortSet,
+) -> Result<Vec<FlowKey>, Error> {
+    let listening = dump(transport, waiting(transport)).map_err(listing)?;
+    let listening = listening.into_iter().map(|socket| socket.connection.local.port()).collect();
+    let connections = dump(transport, states).map_err(listing)?;
+    let connections = connections.into_iter().map(|socket| socket.connection).collect();
+    Ok(place(transport, &connections, &listening, documented))
 }
 
 fn listing(source: io::Error) -> Error {
@@ -47,6 +109,7 @@ fn listing(source: io::Error) -> Error {
 
 /// A connection on a port on which something listens was accepted here, any other was opened here.
 fn place(
+    transport: Transport,
     connections: &HashSet<Connection>,
     listening: &HashSet<u16>,
     documented: &PortSet,
@@ -54,7 +117,9 @@ fn place(
     let mut flows: Vec<FlowKey> = connections
         .iter()
         .filter_map(|&Connection { local, remote }| {
-            let loopback = connections.contains(&Connection { local: remote, remote: local });
+            // Of a connection that was closed, one end may be gone.
+            let loopback = local.ip() == remote.ip()
+                || connections.contains(&Connection { local: remote, remote: local });
             let (side, service) = if listening.contains(&local.port()) {
                 (Side::Server, local.port())
             } else {
@@ -62,38 +127,41 @@ fn place(
             };
             // A connection of the host with itself is told once, from the server's end.
             let told = !loopback || side == Side::Server;
-            (told && documented.contains(Transport::Tcp, service)).then(|| {
+            (told && documented.contains(transport, service)).then(|| {
                 let peer = match remote.ip() {
                     IpAddr::V4(address) => address.to_ipv6_mapped(),
                     IpAddr::V6(address) => address,
                 };
                 let peer = FlowKey::peer_words(peer.octets());
-                FlowKey::new(peer, service, Transport::Tcp, side, loopback)
+                FlowKey::new(peer, service, transport, side, loopback)
             })
         })
         .collect();
     flows.sort_by_key(|flow| (flow.service, flow.peer));
-    flows.dedup();
     flows
 }
 
-/// The TCP sockets in these states, of both IP versions.
-fn dump(states: StateFlags) -> io::Result<Vec<Connection>> {
-    let mut connections = Vec::new();
+/// The sockets in these states, of both IP versions.
+fn dump(transport: Transport, states: StateFlags) -> io::Result<Vec<Listed>> {
+    let protocol = match transport {
+        Transport::Tcp => IPPROTO_TCP,
+        Transport::Udp => IPPROTO_UDP,
+    };
+    let mut sockets = Vec::new();
     for (family, socket_id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
         let request = InetRequest {
             family,
-            protocol: IPPROTO_TCP,
+            protocol,
             extensions: ExtensionFlags::empty(),
             states: states.clone(),
             socket_id,
         };
-        ask(request, &mut connections)?;
+        ask(request, &mut sockets)?;
     }
-    Ok(connections)
+    Ok(sockets)
 }
 
-fn ask(request: InetRequest, connections: &mut Vec<Connection>) -> io::Result<()> {
+fn ask(request: InetRequest, sockets: &mut Vec<Listed>) -> io::Result<()> {
     let socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
     let mut header = NetlinkHeader::default();
@@ -112,10 +180,11 @@ fn ask(request: InetRequest, connections: &mut Vec<Connection>) -> io::Result<()
             match message.payload {
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
                     let id = &response.header.socket_id;
-                    connections.push(Connection {
+                    let connection = Connection {
                         local: end(id.source_address, id.source_port),
                         remote: end(id.destination_address, id.destination_port),
-                    });
+                    };
+                    sockets.push(Listed { connection, inode: response.header.inode });
                 }
                 NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
@@ -146,8 +215,9 @@ mod tests {
     fn placed(connections: &[Connection]) -> Vec<(Option<Side>, u16, bool)> {
         let mut documented = PortSet::default();
         documented.insert(Transport::Tcp, 50051);
-        let flows =
-            place(&connections.iter().copied().collect(), &HashSet::from([50051, 22]), &documented);
+        let connections = connections.iter().copied().collect();
+        let listening = HashSet::from([50051, 22]);
+        let flows = place(Transport::Tcp, &connections, &listening, &documented);
         flows.iter().map(|flow| (flow.side(), flow.service_port(), flow.loopback())).collect()
     }
 

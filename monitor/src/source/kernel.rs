@@ -211,7 +211,7 @@ fn moment(ages: Ages, jiffies: u64, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// `None` for a key that no program of ours can have written.
-fn flow_id(key: &FlowKey) -> Option<FlowId> {
+pub fn flow_id(key: &FlowKey) -> Option<FlowId> {
     Some(FlowId {
         service_port: key.service_port(),
         transport: key.transport()?,

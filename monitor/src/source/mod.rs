@@ -2,4 +2,4 @@
 
 mod kernel;
 
-pub use kernel::KernelSource;
+pub use kernel::{KernelSource, flow_id};
