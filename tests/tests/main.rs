@@ -9,6 +9,8 @@ mod datagrams;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod frames;

@@ -105,14 +105,7 @@ fn covers(expectation: &Expectation, flow: &FlowId) -> bool {
 
 fn tally() -> Tally {
     let some = Counters { packets: 1, ..Counters::ZERO };
-    Tally {
-        received: some,
-        transmitted: some,
-        forwarded: 0,
-        last_received: None,
-        last_transmitted: None,
-        interface: None,
-    }
+    Tally { received: some, transmitted: some, ..Tally::default() }
 }
 
 #[test]
