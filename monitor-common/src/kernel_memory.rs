@@ -31,6 +31,10 @@ pub struct Offsets {
     pub socket_peer4: u32,
     /// `sock.__sk_common.skc_v6_daddr`.
     pub socket_peer6: u32,
+    /// `sock.__sk_common.skc_rcv_saddr`.
+    pub socket_own4: u32,
+    /// `sock.__sk_common.skc_v6_rcv_saddr`.
+    pub socket_own6: u32,
     /// `sock.__sk_common.skc_dport`, in network byte order.
     pub socket_peer_port: u32,
     /// `sock.__sk_common.skc_num`, in the processor's byte order.
@@ -50,4 +54,4 @@ pub struct Offsets {
     pub drop_arguments: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 21 * 4 && align_of::<Offsets>() == 4);
+const _: () = assert!(size_of::<Offsets>() == 23 * 4 && align_of::<Offsets>() == 4);

@@ -11,8 +11,8 @@ use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePoint
 use monitor_common::{FlowKey, Outcome, Side, Transport};
 
 use crate::{
-    maps::{count_outcome, documented},
-    memory::{Namespace, argument, field, namespace_of_socket, offset},
+    maps::{count_outcome, documented, is_known},
+    memory::{Namespace, argument, field, namespace_of_socket, offset, read},
 };
 
 const ESTABLISHED: u64 = 1;
@@ -39,50 +39,78 @@ fn connection(context: RawTracePointContext) -> i32 {
         (SYN_SENT, 0) => field(socket, offset!(socket_soft_error)),
         (_, error) => error,
     };
-    let outcome = match (old, new) {
-        (SYN_SENT | SYN_RECEIVED, ESTABLISHED) => Outcome::Established,
-        (SYN_SENT | ESTABLISHED, CLOSED) => match error {
-            // The program itself gave up, or closed it in good order.
-            0 => return 0,
-            REFUSED => Outcome::Refused,
-            TIMED_OUT => Outcome::TimedOut,
-            UNREACHABLE_NETWORK | UNREACHABLE_HOST => Outcome::Unreachable,
-            RESET => Outcome::Reset,
-            _ => Outcome::Failed,
-        },
+    let (outcome, end) = match (old, new) {
+        (SYN_SENT, ESTABLISHED) => (Outcome::Established, End::Opened),
+        (SYN_RECEIVED, ESTABLISHED) => (Outcome::Established, End::Accepted),
+        (SYN_SENT | ESTABLISHED, CLOSED) => {
+            let end = if old == SYN_SENT { End::Opened } else { End::Unknown };
+            match error {
+                // The program itself gave up, or closed it in good order.
+                0 => return 0,
+                REFUSED => (Outcome::Refused, end),
+                TIMED_OUT => (Outcome::TimedOut, end),
+                UNREACHABLE_NETWORK | UNREACHABLE_HOST => (Outcome::Unreachable, end),
+                RESET => (Outcome::Reset, end),
+                _ => (Outcome::Failed, end),
+            }
+        }
         _ => return 0,
     };
-    if let Some(key) = flow_of_socket(socket, new == ESTABLISHED && old == SYN_RECEIVED) {
+    if let Some(key) = flow_of_socket(socket, end) {
         count_outcome(&key, outcome, error);
     }
     0
 }
 
-/// The flow of a TCP socket of the watched namespace on a documented port: the peer's, or, where
-/// only that is one, its own.
+/// Which end of its connection a socket is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Opened,
+    Accepted,
+    /// The flow that is known tells.
+    Unknown,
+}
+
+/// The flow of a TCP socket of the watched namespace on a documented port. A connection of the host
+/// with itself is told once, from its server's end.
 #[inline(always)]
-pub(crate) fn flow_of_socket(socket: u64, accepted: bool) -> Option<FlowKey> {
+pub(crate) fn flow_of_socket(socket: u64, end: End) -> Option<FlowKey> {
     let peer_port = u16::from_be(field(socket, offset!(socket_peer_port)));
-    let port: u16 = field(socket, offset!(socket_port));
-    let (service_port, side) = if !accepted && documented(Transport::Tcp, peer_port) {
-        (peer_port, Side::Client)
-    } else if documented(Transport::Tcp, port) {
-        (port, Side::Server)
-    } else {
-        return None;
-    };
-    if namespace_of_socket(socket) != Namespace::Watched {
+    let own_port: u16 = field(socket, offset!(socket_port));
+    let to_service = documented(Transport::Tcp, peer_port) && end != End::Accepted;
+    let from_service = documented(Transport::Tcp, own_port) && end != End::Opened;
+    if !(to_service || from_service) || namespace_of_socket(socket) != Namespace::Watched {
         return None;
     }
-    let peer = match field(socket, offset!(socket_family)) {
-        IPV4 => peer4(field(socket, offset!(socket_peer4))),
-        IPV6 => {
-            let address = socket + u64::from(offset!(socket_peer6));
-            [crate::memory::read(address), crate::memory::read(address + 8)]
-        }
+    let (peer, own) = match field(socket, offset!(socket_family)) {
+        IPV4 => (
+            peer4(field(socket, offset!(socket_peer4))),
+            peer4(field(socket, offset!(socket_own4))),
+        ),
+        IPV6 => (
+            peer6(socket + u64::from(offset!(socket_peer6))),
+            peer6(socket + u64::from(offset!(socket_own6))),
+        ),
         _ => return None,
     };
-    Some(FlowKey::new(peer, service_port, Transport::Tcp, side, false))
+    if peer == own {
+        return (end == End::Accepted)
+            .then(|| FlowKey::new(peer, own_port, Transport::Tcp, Side::Server, true));
+    }
+    let to = FlowKey::new(peer, peer_port, Transport::Tcp, Side::Client, false);
+    let from = FlowKey::new(peer, own_port, Transport::Tcp, Side::Server, false);
+    match end {
+        End::Opened => Some(to),
+        End::Accepted => Some(from),
+        End::Unknown if to_service && is_known(&to) => Some(to),
+        End::Unknown => (from_service && is_known(&from)).then_some(from),
+    }
+}
+
+/// An IPv6 address at an address in memory, in two words.
+#[inline(always)]
+fn peer6(at: u64) -> [u64; 2] {
+    [read(at), read(at + 8)]
 }
 
 /// An IPv4 address in network byte order as `::ffff:a.b.c.d`, in two words as they stand in memory.

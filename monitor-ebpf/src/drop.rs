@@ -68,7 +68,8 @@ impl Dropped {
         let received = mac != UNSET;
         let flags = self.packet.tcp_flags(&self.bytes).unwrap_or(0);
         let Some(flow) = self.flow(to_service, from_service, received, flags & SYN_ACK) else {
-            return lose(Loss::Unplaced);
+            // The wire has told of it, if it was there.
+            return;
         };
         let key = DropKey::new(flow, self.reason, received, flags & SYN_ACK == SYN);
         let interface: u32 = if device == 0 { 0 } else { field(device, offset!(device_index)) };
@@ -100,10 +101,14 @@ impl Dropped {
         received: bool,
         opening: u8,
     ) -> Option<FlowKey> {
-        let peer = if received { End::Source } else { End::Destination };
-        let peer = self.packet.address(&self.bytes, peer)?;
+        let source = self.packet.address(&self.bytes, End::Source)?;
+        let destination = self.packet.address(&self.bytes, End::Destination)?;
+        // Told from the server's end, as on the wire.
+        let loopback = source == destination;
+        let peer = if received { source } else { destination };
         let key = |service_port, side| {
-            FlowKey::new(peer, service_port, self.packet.transport, side, false)
+            let side = if loopback { Side::Server } else { side };
+            FlowKey::new(peer, service_port, self.packet.transport, side, loopback)
         };
         let to =
             key(self.packet.destination_port, if received { Side::Server } else { Side::Client });

@@ -9,7 +9,7 @@
 use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
 
 use crate::{
-    connection::flow_of_socket,
+    connection::{End, flow_of_socket},
     maps::count_retransmission,
     memory::{argument, field, offset},
 };
@@ -20,8 +20,10 @@ const SYN_SENT: u8 = 2;
 fn retransmit(context: RawTracePointContext) -> i32 {
     let socket = argument(context.as_ptr().cast(), 0);
     let state: u8 = field(socket, offset!(socket_state));
-    if let Some(key) = flow_of_socket(socket, false) {
-        count_retransmission(&key, state == SYN_SENT);
+    let is_opening = state == SYN_SENT;
+    let end = if is_opening { End::Opened } else { End::Unknown };
+    if let Some(key) = flow_of_socket(socket, end) {
+        count_retransmission(&key, is_opening);
     }
     0
 }

@@ -90,12 +90,12 @@ fn place<B: Bytes>(
     opening: u8,
 ) -> Option<FlowKey> {
     let peer = packet.address(bytes, if received { End::Source } else { End::Destination })?;
-    let key =
-        |service_port, side| FlowKey::new(peer, service_port, packet.transport, side, loopback);
-    let to_side = if received { Side::Server } else { Side::Client };
+    // What the host sends itself is told from the server's end.
+    let client = if loopback { packet.address(bytes, End::Destination)? } else { peer };
     let from_side = if received && !loopback { Side::Client } else { Side::Server };
-    let to = key(packet.destination_port, to_side);
-    let from = key(packet.source_port, from_side);
+    let to_side = if received { Side::Server } else { Side::Client };
+    let to = FlowKey::new(peer, packet.destination_port, packet.transport, to_side, loopback);
+    let from = FlowKey::new(client, packet.source_port, packet.transport, from_side, loopback);
     let to_service = documented(packet.transport, packet.destination_port);
     let from_service = documented(packet.transport, packet.source_port);
     let rather_from = from_service && packet.source_port < packet.destination_port;

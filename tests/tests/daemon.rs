@@ -164,13 +164,13 @@ fn doctor_says_what_is_lost() {
     let (code, text) = doctor("mount -t tmpfs none /sys/kernel/btf");
     assert_eq!(code, Some(0), "{text}");
     let (found, lost) = lacks(&text, "BTF");
-    assert_eq!(found, "BTF           no /sys/kernel/btf/vmlinux");
+    assert_eq!(found, "BTF             no /sys/kernel/btf/vmlinux");
     assert!(lost.contains("packets on the wire are counted all the same"), "{text}");
 
     let root = "$(awk '$0 ~ / - cgroup2 / { print $5; exit }' /proc/self/mountinfo)";
     let (code, text) = doctor(&format!("umount -l {root}"));
     assert_eq!(code, Some(0), "{text}");
     let (found, lost) = lacks(&text, "cgroup v2");
-    assert_eq!(found, "cgroup v2     not mounted");
+    assert_eq!(found, "cgroup v2       not mounted");
     assert!(lost.contains("packets on the wire are counted all the same"), "{text}");
 }

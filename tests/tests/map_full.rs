@@ -37,7 +37,7 @@ fn flows_beyond_the_map_are_lost_and_told() {
         (115..=120).for_each(open);
     }
     let report = daemon.counts(AGENT, Wire::new(20, 20 * 54), nothing);
-    assert_eq!(report.lost(), [("flow-map-full", 8)]);
+    assert_eq!(report.lost(), [("flow-map-full", 8), ("map-full", 8)]);
     assert_eq!(report.flow_map.entries, 16);
     let said = daemon.verdict(CLUSTER, "unknown", None);
     assert_eq!(

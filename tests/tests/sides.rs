@@ -52,7 +52,7 @@ fn nothing_seen(daemon: &Daemon<'_>) {
     assert_eq!(AGENT.counted(&report), NOTHING);
     assert_eq!(report.flow_map.entries, 0);
     assert_eq!(report.unexpected_total, 0);
-    let labels = [("flow", "agent-50051"), ("side", "server")];
+    let labels = [("flow", "agent-50051"), ("side", "server"), ("layer", "wire")];
     for direction in ["receive", "transmit"] {
         let metric = format!("backupflow_flow_{direction}_packets_total");
         let values: Vec<f64> =

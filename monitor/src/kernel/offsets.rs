@@ -56,6 +56,8 @@ fn offsets(btf: &Btf, watched_namespace: u32) -> Result<Offsets, BtfError> {
         socket_family: btf.offset("sock", "__sk_common.skc_family")?,
         socket_peer4: btf.offset("sock", "__sk_common.skc_daddr")?,
         socket_peer6: btf.offset("sock", "__sk_common.skc_v6_daddr")?,
+        socket_own4: btf.offset("sock", "__sk_common.skc_rcv_saddr")?,
+        socket_own6: btf.offset("sock", "__sk_common.skc_v6_rcv_saddr")?,
         socket_peer_port: btf.offset("sock", "__sk_common.skc_dport")?,
         socket_port: btf.offset("sock", "__sk_common.skc_num")?,
         socket_state: btf.offset("sock", "__sk_common.skc_state")?,

@@ -135,7 +135,9 @@ pub struct Snapshot {
     pub flows: BTreeMap<FlowId, Tally>,
     /// Flows that left the map since the last snapshot, with their final counts.
     pub evicted: Vec<(FlowId, Tally)>,
-    /// How many flows the map has room for.
+    /// How many flows are in the map of the wire.
+    pub entries: usize,
+    /// How many flows that map has room for.
     pub capacity: u32,
     /// Packets seen and not counted, since counting began.
     pub lost: BTreeMap<Loss, u64>,

@@ -52,7 +52,7 @@ pub fn build(
             .iter()
             .map(|(loss, packets)| (loss.name().to_owned(), *packets))
             .collect(),
-        flow_map: FlowMap { entries: snapshot.flows.len(), capacity: snapshot.capacity },
+        flow_map: FlowMap { entries: snapshot.entries, capacity: snapshot.capacity },
         names: names
             .iter()
             .map(|(name, known)| Name {

@@ -133,6 +133,7 @@ impl KernelSource {
         Ok(Snapshot {
             taken: now,
             flows,
+            entries: counted.len() - evicted.len(),
             evicted,
             capacity: self.object.flows.capacity(),
             lost,

@@ -59,6 +59,7 @@ impl Bench {
                 taken: started,
                 flows: BTreeMap::new(),
                 evicted: Vec::new(),
+                entries: 0,
                 capacity: 16,
                 lost: BTreeMap::new(),
                 coverage: Vec::new(),
