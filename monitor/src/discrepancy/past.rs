@@ -50,14 +50,13 @@ impl Pasts {
         let Some(pasts) = self.0.get_mut(flow) else {
             return Vec::new();
         };
-        // A config that was read since may not have the peer.
-        pasts.retain(|past| past.until.is_none() || past.find(expectations).is_some());
         let mut lost = Vec::new();
         for past in pasts {
             if matches.iter().any(|found| past.is(found, expectations)) {
                 past.until = None;
                 continue;
             }
+            // A config that was read since may not have the peer.
             let Some(found) = past.find(expectations) else {
                 continue;
             };
