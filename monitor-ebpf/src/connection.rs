@@ -114,6 +114,7 @@ fn peer6(at: u64) -> [u64; 2] {
 }
 
 /// An IPv4 address in network byte order as `::ffff:a.b.c.d`, in two words as they stand in memory.
+#[expect(clippy::host_endian_bytes, reason = "a word is bytes in memory, not a number")]
 #[inline(always)]
 const fn peer4(address: u32) -> [u64; 2] {
     let [a, b, c, d] = address.to_ne_bytes();

@@ -28,6 +28,7 @@ fn drop(context: RawTracePointContext) -> i32 {
     let arguments = context.as_ptr().cast();
     let skb = argument(arguments, 0);
     // The verifier knows the number, and does not look at a branch that is never taken.
+    #[expect(clippy::cast_possible_truncation, reason = "the reason is an enum")]
     let reason = if offset!(drop_arguments) >= 3 { argument(arguments, 2) as u32 } else { 0 };
     let receiver = if offset!(drop_arguments) >= 4 { argument(arguments, 3) } else { 0 };
     let head: u64 = field(skb, offset!(skb_head));
@@ -87,7 +88,7 @@ impl Dropped {
         }
         match namespace_of_socket(field(self.skb, offset!(skb_socket))) {
             Namespace::Unknown => namespace_of_socket(self.receiver),
-            found => found,
+            found @ (Namespace::Watched | Namespace::Other) => found,
         }
     }
 

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "maps and globals are shared with the daemon by address")]
 
-use core::cell::UnsafeCell;
+use core::{cell::UnsafeCell, mem::offset_of};
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -10,8 +10,8 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, PerCpuHashMap},
 };
 use monitor_common::{
-    ClockReading, ConnectionCounts, DropCounts, DropKey, FlowCounts, FlowKey, Loss, Outcome,
-    Transport,
+    ClockReading, ConnectionCounts, Counters, DropCounts, DropKey, FlowCounts, FlowKey, Loss,
+    Outcome, Transport,
     packet::{SYN, SYN_ACK},
     ports::{PORT_WORDS, PortBits, port_bit},
 };
@@ -107,58 +107,56 @@ pub(crate) fn create_at_socket(key: &FlowKey) -> bool {
 }
 
 /// This CPU's counts of a flow at the socket layer.
+///
+/// A program that interrupts this one adds to the same numbers, so they are added to atomically. The
+/// times may be written by either.
+pub(crate) struct AtSocket(*mut u64);
+
+/// This CPU's counts of a flow at the socket layer.
 #[inline(always)]
-pub(crate) fn socket_flow(key: &FlowKey) -> Option<*mut FlowCounts> {
-    SOCKETS.get_ptr_mut(key)
+pub(crate) fn socket_flow(key: &FlowKey) -> Option<AtSocket> {
+    SOCKETS.get_ptr_mut(key).map(|counts| AtSocket(counts.cast()))
 }
 
-/// Counts packets at the socket layer.
-#[inline(always)]
-pub(crate) fn add_at_socket(
-    counts: *mut FlowCounts,
-    received: bool,
-    packets: u64,
-    bytes: u64,
-    opening: u8,
-) {
-    // SAFETY: the pointer is to this CPU's value, which is freed only after a grace period. A program
-    // that interrupts this one adds to the same numbers, so they are added to atomically; the times
-    // may be written by either.
-    unsafe {
-        let direction = if received {
-            (*counts).last_received = clock::now();
-            &raw mut (*counts).received
+impl AtSocket {
+    /// Counts packets.
+    #[inline(always)]
+    pub(crate) fn add(&self, received: bool, packets: u64, bytes: u64, opening: u8) {
+        let (direction, last) = if received {
+            (offset_of!(FlowCounts, received), offset_of!(FlowCounts, last_received))
         } else {
-            (*counts).last_transmitted = clock::now();
-            &raw mut (*counts).transmitted
+            (offset_of!(FlowCounts, transmitted), offset_of!(FlowCounts, last_transmitted))
         };
-        add(&raw mut (*direction).packets, packets);
-        add(&raw mut (*direction).bytes, bytes);
+        self.add_to(direction + offset_of!(Counters, packets), packets);
+        self.add_to(direction + offset_of!(Counters, bytes), bytes);
         match opening {
-            SYN => add(&raw mut (*direction).syn, 1),
-            SYN_ACK => add(&raw mut (*direction).syn_ack, 1),
+            SYN => self.add_to(direction + offset_of!(Counters, syn), 1),
+            SYN_ACK => self.add_to(direction + offset_of!(Counters, syn_ack), 1),
             _ => {}
         }
+        // SAFETY: the pointer is to this CPU's value, which is freed only after a grace period, and
+        // the offset is that of a number in it.
+        unsafe { self.0.wrapping_byte_add(last).write(clock::now()) };
     }
-}
 
-/// Adds to a number that a program which interrupts this one adds to as well.
-///
-/// The compiler has no atomic addition for this target, the kernel has had one since 3.18.
-#[cfg(target_arch = "bpf")]
-#[inline(always)]
-unsafe fn add(number: *mut u64, more: u64) {
-    // SAFETY: the caller gives a number in a map's value, which is aligned and lives long enough.
-    unsafe {
-        core::arch::asm!("lock *(u64 *)({number} + 0) += {more}", number = in(reg) number, more = in(reg) more);
+    /// The compiler has no atomic addition for this target, the kernel has had one since 3.18.
+    #[cfg(target_arch = "bpf")]
+    #[inline(always)]
+    fn add_to(&self, at: usize, more: u64) {
+        let number = self.0.wrapping_byte_add(at);
+        // SAFETY: as above; the addition touches nothing but the number.
+        unsafe {
+            core::arch::asm!("lock *(u64 *)({number} + 0) += {more}", number = in(reg) number, more = in(reg) more);
+        }
     }
-}
 
-/// On the host nothing runs it.
-#[cfg(not(target_arch = "bpf"))]
-unsafe fn add(number: *mut u64, more: u64) {
-    // SAFETY: as above.
-    unsafe { *number += more };
+    /// On the host nothing runs it.
+    #[cfg(not(target_arch = "bpf"))]
+    fn add_to(&self, at: usize, more: u64) {
+        let number = self.0.wrapping_byte_add(at);
+        // SAFETY: as above.
+        unsafe { *number += more };
+    }
 }
 
 /// Counts what became of a connection.

@@ -38,14 +38,12 @@ pub(crate) fn known(at: usize) -> u32 {
 /// A value at an address, zero where there is none.
 #[inline(always)]
 pub(crate) fn read<T: Number>(address: u64) -> T {
+    #[expect(clippy::cast_possible_truncation, reason = "a number has at most eight bytes")]
+    let size = size_of::<T>() as u32;
     let mut value = T::default();
     // SAFETY: the helper writes as many bytes as the value has, and checks the address itself.
     unsafe {
-        bpf_probe_read_kernel(
-            (&raw mut value).cast(),
-            size_of::<T>() as u32,
-            address as *const core::ffi::c_void,
-        );
+        bpf_probe_read_kernel((&raw mut value).cast(), size, address as *const core::ffi::c_void);
     }
     value
 }
@@ -91,9 +89,10 @@ impl Bytes for Memory {
 /// An argument of a raw tracepoint.
 #[inline(always)]
 pub(crate) fn argument(context: *const bpf_raw_tracepoint_args, index: usize) -> u64 {
+    let first = context.cast::<u64>();
     // SAFETY: the kernel passes as many words as the tracepoint has arguments, and its verifier
     // refuses a program that reads behind them.
-    unsafe { (*context).args.as_ptr().add(index).read() }
+    unsafe { first.wrapping_add(index).read() }
 }
 
 /// What is known of the network namespace of a device or socket.

@@ -77,7 +77,7 @@ fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received:
     let is_received =
         if loopback { packet.destination_port == key.service_port() } else { received };
     let segments = u64::from(skb::segments(&context.skb).max(1));
-    maps::add_at_socket(counts, is_received, segments, u64::from(context.len()), opening);
+    counts.add(is_received, segments, u64::from(context.len()), opening);
 }
 
 /// The flow of a packet, which what opens a connection makes.

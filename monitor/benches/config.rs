@@ -17,15 +17,16 @@ const ROUNDS: usize = 31;
 const SYSTEMS: u32 = 100;
 const PEERS: u32 = 50;
 
-fn main() {
+fn main() -> Result<(), Faults> {
     let good = config(false);
     let bad = config(true);
     println!("{} lines, {} peers", good.lines().count(), SYSTEMS * PEERS);
-    let parsed = config::parse("bench.toml", &good).unwrap_or_else(|faults| panic!("{faults}"));
+    let parsed = check(&good)?;
     println!("{:<28}{:>8.1} ms", "check, no fault", median(|| check(&good).is_ok()));
     println!("{:<28}{:>8.1} ms", "check, a fault a peer", median(|| check(&bad).is_err()));
     let derive = || expectations(&parsed).len() > 100;
     println!("{:<28}{:>8.1} ms", "expectations that follow", median(derive));
+    Ok(())
 }
 
 fn check(text: &str) -> Result<Config, Faults> {

@@ -14,8 +14,8 @@ use proptest::{
 use super::*;
 use crate::config::{Config, Kernel, System, Web};
 
-fn ids<'a>(ids: impl Iterator<Item = &'a String>) -> Vec<String> {
-    ids.cloned().collect()
+fn ids(ids: impl Iterator<Item: AsRef<str>>) -> Vec<String> {
+    ids.map(|id| id.as_ref().to_owned()).collect()
 }
 
 /// Any subset, which may be empty.

@@ -108,11 +108,11 @@ impl Btf {
         else {
             return None;
         };
-        match self.types.get(self.resolve(*kind))? {
-            // The first is the handler's own.
-            Type::Prototype(parameters) => parameters.checked_sub(1),
-            _ => None,
-        }
+        let Type::Prototype(parameters) = self.types.get(self.resolve(*kind))? else {
+            return None;
+        };
+        // The first is the handler's own.
+        parameters.checked_sub(1)
     }
 
     fn member(&self, composite: usize, field: &str) -> Option<(u32, u32)> {
@@ -147,6 +147,7 @@ struct Reader<'a> {
     at: usize,
 }
 
+#[expect(clippy::host_endian_bytes, reason = "the kernel writes in its own byte order")]
 impl Reader<'_> {
     fn u16(&self, at: usize) -> Result<u16, BtfError> {
         let bytes = self.bytes.get(at..at + 2).ok_or(BtfError::Damaged)?;

@@ -167,7 +167,9 @@ fn table(report: &Report) -> Table {
                 PeerSource::Any if expectation.peer_group != SELF => {
                     format!("{} (any)", expectation.peer_group)
                 }
-                _ => expectation.peer_group.clone(),
+                PeerSource::Any | PeerSource::Config | PeerSource::Document => {
+                    expectation.peer_group.clone()
+                }
             },
             expectation.verdict.to_string(),
             seen,

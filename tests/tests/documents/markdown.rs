@@ -17,12 +17,12 @@ pub(super) fn ports(text: &str) -> BTreeSet<(String, Port)> {
             heading = hashes;
             // Below the third level there are only directions.
             if heading <= 3 {
-                section = line[hashes..].trim().to_lowercase().replace(' ', "_");
+                section = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "_");
             }
-        } else if let Some(anchor) = line.strip_prefix("{: #") {
-            if heading <= 3 {
-                section = without_keywords(anchor.strip_suffix('}').unwrap());
-            }
+        } else if heading <= 3
+            && let Some(anchor) = line.strip_prefix("{: #")
+        {
+            section = without_keywords(anchor.strip_suffix('}').unwrap());
         }
         let Some(cells) = cells(line) else {
             table = None;

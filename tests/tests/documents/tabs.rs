@@ -81,7 +81,7 @@ fn ends(cell: &str) -> Option<(Vec<&'static str>, Vec<&'static str>)> {
     if cell == "NA" {
         return None;
     }
-    let (from, to) = cell.split_once("Destination (Inbound):").unwrap();
+    let (from, to) = cell.split_once("Destination (Inbound):")?;
     Some((machines(from.trim_start_matches("Source (Outbound):")), machines(to)))
 }
 
@@ -89,9 +89,13 @@ fn machines(text: &str) -> Vec<&'static str> {
     let mut found = Vec::new();
     let mut rest = text.trim_start_matches([' ', '*']);
     while !rest.is_empty() {
-        let (name, role) = MACHINES.iter().find(|(name, _)| rest.starts_with(name)).unwrap();
-        found.push(*role);
-        rest = rest[name.len()..].trim_start_matches([' ', '*']);
+        let mut known = MACHINES.iter().filter_map(|(name, role)| {
+            let after = rest.strip_prefix(name)?;
+            Some((*role, after.trim_start_matches([' ', '*'])))
+        });
+        let (role, after) = known.next().unwrap();
+        found.push(role);
+        rest = after;
     }
     found
 }

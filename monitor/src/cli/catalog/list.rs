@@ -1,6 +1,6 @@
 //! `catalog list`: the flows that fit.
 
-use std::{process::ExitCode, slice};
+use std::{fmt::Write as _, process::ExitCode, slice};
 
 use anyhow::bail;
 use catalog::{Catalog, Flow, Ports, Product, Row};
@@ -128,7 +128,7 @@ fn table(found: &Found<'_>, width: u16) -> String {
         if let (Some(column), Ok(longest)) = (table.column_mut(0), u16::try_from(longest + 2)) {
             column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(longest)));
         }
-        text.push_str(&format!("[{}] {}\n", product.id, product.name));
+        _ = writeln!(text, "[{}] {}", product.id, product.name);
         for line in table.lines() {
             text.push_str(line.trim_end());
             text.push('\n');
