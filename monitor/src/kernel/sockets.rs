@@ -36,12 +36,18 @@ pub struct Listener {
     pub address: SocketAddr,
     /// What `/proc/*/fd` calls it by.
     pub inode: u32,
+    /// Connections, or bytes of datagrams, that wait to be taken.
+    pub waiting: u32,
+    /// Of a TCP socket, how many connections may wait.
+    pub room: u32,
 }
 
 /// A socket as the kernel lists it.
 struct Listed {
     connection: Connection,
     inode: u32,
+    received: u32,
+    sent: u32,
 }
 
 /// Listening TCP sockets, and UDP sockets that take datagrams of anyone.
@@ -53,6 +59,8 @@ pub fn listeners() -> Result<Vec<Listener>, Error> {
             transport,
             address: socket.connection.local,
             inode: socket.inode,
+            waiting: socket.received,
+            room: socket.sent,
         }));
     }
     Ok(listeners)
@@ -184,7 +192,12 @@ fn ask(request: InetRequest, sockets: &mut Vec<Listed>) -> io::Result<()> {
                         local: end(id.source_address, id.source_port),
                         remote: end(id.destination_address, id.destination_port),
                     };
-                    sockets.push(Listed { connection, inode: response.header.inode });
+                    sockets.push(Listed {
+                        connection,
+                        inode: response.header.inode,
+                        received: response.header.recv_queue,
+                        sent: response.header.send_queue,
+                    });
                 }
                 NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),

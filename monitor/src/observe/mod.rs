@@ -5,7 +5,11 @@
 
 mod ports;
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use jiff::Timestamp;
 pub use monitor_common::{Counters, Loss, Outcome, Side, Transport};
@@ -143,6 +147,19 @@ pub struct Snapshot {
     pub lost: BTreeMap<Loss, u64>,
     /// The hooks, and whether they watch.
     pub coverage: Vec<Hook>,
+    /// What waits for peers on a documented port.
+    pub listeners: Vec<Listening>,
+}
+
+/// A socket of this host that waits for peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// Its transport.
+    pub transport: Transport,
+    /// What it is bound to.
+    pub address: SocketAddr,
+    /// Of a TCP socket: more connections wait to be accepted than may.
+    pub is_full: bool,
 }
 
 /// The name of a side in reports and labels.

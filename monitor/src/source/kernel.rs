@@ -10,8 +10,8 @@ use monitor_common::{FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
 use crate::{
-    kernel::{self, Ages, Attachments, Interface, MachineHooks, Mode, Object, open_flows},
-    observe::{Drop, FlowId, Happened, Outcome, PortSet, Snapshot, Tally},
+    kernel::{self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows},
+    observe::{Drop, FlowId, Happened, Listening, Outcome, PortSet, Snapshot, Tally, Transport},
 };
 
 /// How long a flow has to be idle before it makes room for others.
@@ -137,6 +137,7 @@ impl KernelSource {
             evicted,
             capacity: self.object.flows.capacity(),
             lost,
+            listeners: self.listeners()?,
             coverage: self.attachments.hooks().into_iter().chain(self.machine.hooks()).collect(),
         })
     }
@@ -149,6 +150,19 @@ impl KernelSource {
     /// Detaches everything.
     pub async fn stop(self) {
         self.attachments.remove().await;
+    }
+
+    fn listeners(&self) -> Result<Vec<Listening>, kernel::Error> {
+        let listeners = listeners()?.into_iter();
+        let documented = listeners
+            .filter(|listener| self.ports.contains(listener.transport, listener.address.port()));
+        Ok(documented
+            .map(|listener| Listening {
+                transport: listener.transport,
+                address: listener.address,
+                is_full: listener.transport == Transport::Tcp && listener.waiting > listener.room,
+            })
+            .collect())
     }
 
     fn retry_attaching(&mut self, now: Timestamp) {

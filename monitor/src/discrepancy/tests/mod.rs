@@ -63,6 +63,7 @@ impl Bench {
                 capacity: 16,
                 lost: BTreeMap::new(),
                 coverage: Vec::new(),
+                listeners: Vec::new(),
             },
         }
     }
