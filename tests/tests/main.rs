@@ -7,6 +7,8 @@ mod datagrams;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod interfaces;
