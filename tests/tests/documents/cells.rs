@@ -47,11 +47,11 @@ const PORT_CELLS: [Exception; 3] = [
 ];
 
 const TRANSPORT_CELLS: [Exception; 5] = [
-    ("HTTPS", "TCP", "carried over TCP on the pages that say so in this column"),
+    ("HTTPS", "TCP", "the column names what runs over TCP"),
     ("HTTP", "TCP", "as HTTPS"),
     ("AJP", "TCP", "the Apache JServ protocol is defined over TCP alone"),
     ("TCP/IP", "TCP", "the second word is the network layer"),
-    ("NFS", "TCP", "the page's rows for NFS targets say TCP"),
+    ("NFS", "TCP", "the other rows for an NFS target say TCP"),
 ];
 
 /// The ports of a cell, if it has nothing else: remarks in brackets do not count.

@@ -2,12 +2,10 @@
 
 use super::{
     cells::Ports,
-    facts::{self, Parts},
+    facts::{self, HEADER, Parts},
     reading::{Entry, NOTHING, Pairs, Reading, differences},
 };
 
-const HEADER: &str = "product\tdocument\tsection\tfrom\tto\ttransport\tport_first\tport_last\t\
-                      scenario\trequirement\ttraffic\tendpoint\n";
 const FACTS: [&str; 4] = [
     "p\td\tone\ta\tb\ttcp\t80\t80\t-\trequired\t-\t-\n",
     "p\td\tone\ta\tc\ttcp\t80\t80\t-\trequired\t-\t-\n",
@@ -37,7 +35,7 @@ fn document() -> Reading {
 }
 
 fn found(facts: &str) -> Vec<String> {
-    let facts = facts::read(&format!("{HEADER}{facts}"));
+    let facts = facts::read(&format!("{HEADER}\n{facts}"));
     differences("d", &document(), &facts::reading(&facts, "d", PARTS))
 }
 
@@ -69,7 +67,7 @@ fn every_change_of_a_fact_is_a_difference() {
         (
             facts.replace("\tdynamic\tdynamic\t-", "\tdynamic\tdynamic\tsome"),
             vec![
-                "d: two: udp/dynamic is missing (line 3)".to_owned(),
+                "d: two: udp/dynamic is missing (line 3): a to b".to_owned(),
                 "d: two: udp/dynamic in some is invented".to_owned(),
             ],
         ),
@@ -90,7 +88,7 @@ fn every_change_of_a_fact_is_a_difference() {
 fn unread_rows_are_differences() {
     let mut document = document();
     document.unread.push((7, "a row".to_owned()));
-    let facts = facts::read(&format!("{HEADER}{}", FACTS.concat()));
+    let facts = facts::read(&format!("{HEADER}\n{}", FACTS.concat()));
     let facts = facts::reading(&facts, "d", PARTS);
     assert_eq!(differences("d", &document, &facts), ["d: line 7 cannot be read: a row"]);
 }
@@ -98,7 +96,7 @@ fn unread_rows_are_differences() {
 #[test]
 fn counts_leave_out_what_is_not_counted() {
     let facts = facts::read(&format!(
-        "{HEADER}{}p\td\tthree\ta\tb\ttcp\t80\t80\t-\trequired\t-\thost\n",
+        "{HEADER}\n{}p\td\tthree\ta\tb\ttcp\t80\t80\t-\trequired\t-\thost\n",
         FACTS.concat()
     ));
     for (section, endpoint, expected) in [(false, false, 4), (true, false, 5), (false, true, 5)] {

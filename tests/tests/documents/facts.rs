@@ -7,7 +7,7 @@ use super::{
     reading::{Entry, NOTHING, Pairs, Reading},
 };
 
-const HEADER: &str = "product\tdocument\tsection\tfrom\tto\ttransport\tport_first\tport_last\t\
+pub(super) const HEADER: &str = "product\tdocument\tsection\tfrom\tto\ttransport\tport_first\tport_last\t\
                       scenario\trequirement\ttraffic\tendpoint";
 
 /// One line of it.

@@ -64,14 +64,17 @@ pub(super) fn differences(name: &str, document: &Reading, facts: &Reading) -> Ve
     for (line, row) in &document.unread {
         found.push(format!("{name}: line {line} cannot be read: {row}"));
     }
-    for (line, row) in &facts.unread {
-        found.push(format!("{name}: line {line} of the facts cannot be read: {row}"));
-    }
     for (entry, said) in &document.entries {
         let lines: Vec<String> = said.lines.iter().map(usize::to_string).collect();
         let place = format!("line {}", lines.join(", "));
         match facts.entries.get(entry) {
-            None => found.push(format!("{name}: {entry} is missing ({place})")),
+            None if said.pairs.is_empty() => {
+                found.push(format!("{name}: {entry} is missing ({place})"));
+            }
+            None => {
+                let pairs = only(&said.pairs, &Pairs::new());
+                found.push(format!("{name}: {entry} is missing ({place}): {pairs}"));
+            }
             Some(fact) if !said.pairs.is_empty() && said.pairs != fact.pairs => {
                 found.push(format!(
                     "{name}: {entry} has {} pairs instead of {} ({place}): missing {}; invented {}",
