@@ -66,11 +66,12 @@ impl Document {
             || Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("../shared/seeds"),
             PathBuf::from,
         );
-        let Ok(files) = fs::read_dir(&folder) else {
+        if !folder.try_exists().unwrap() {
             self.notice(check, &folder);
             return None;
-        };
-        let file = files
+        }
+        let file = fs::read_dir(&folder)
+            .unwrap()
             .map(|file| file.unwrap())
             .find(|file| file.file_name().to_string_lossy().starts_with(self.file))
             .unwrap_or_else(|| panic!("no file {}* is in {}", self.file, folder.display()));
