@@ -78,7 +78,12 @@ impl Product {
             })
     }
 
-    /// Some roles, and all that a machine of these plays too.
+    /// The role that is meant by the id of one, which can be another name for it.
+    pub fn meant<'a>(&'a self, role: &'a str) -> &'a str {
+        self.role(role).and_then(|role| role.same_as.as_deref()).unwrap_or(role)
+    }
+
+    /// Some roles, all that a machine of these plays too, and their other names.
     pub fn with_included(&self, roles: &[String]) -> BTreeSet<&str> {
         let mut all = BTreeSet::new();
         let mut open: Vec<&str> = roles.iter().map(String::as_str).collect();
@@ -86,6 +91,9 @@ impl Product {
             let Some(role) = self.role(id) else { continue };
             if all.insert(role.id.as_str()) {
                 open.extend(role.includes.iter().map(String::as_str));
+                let names =
+                    self.roles.iter().filter(|name| name.same_as.as_ref() == Some(&role.id));
+                open.extend(names.map(|name| name.id.as_str()));
             }
         }
         all

@@ -50,6 +50,11 @@ pub(super) fn within(product: &Product, found: &mut dyn FnMut(String)) {
         if !product.flows.iter().any(|flow| takes_part(&flow.from) || takes_part(&flow.to)) {
             found(format!("role {} takes part in no flow", role.id));
         }
+        if let Some(other) = &role.same_as
+            && (*other == role.id || product.role(other).is_none_or(|role| role.same_as.is_some()))
+        {
+            found(format!("role {} is the same as {other}, which is no other role", role.id));
+        }
         for included in &role.includes {
             if *included == role.id || product.role(included).is_none() {
                 found(format!("role {} includes {included}, which is no other role", role.id));

@@ -146,6 +146,11 @@ fn roles_options_and_sections_refer_to_others_that_exist() {
         let role = format!("name = \"A\"\nincludes = [\"{other}\"]");
         expect("name = \"A\"", &role, &includes);
     }
+    for other in ["a", "b"] {
+        let same = format!("p: role a is the same as {other}, which is no other role");
+        let role = format!("name = \"A\"\nsame-as = \"{other}\"");
+        expect("name = \"A\"", &role, &same);
+    }
     let option = "p: option o makes no difference to any flow";
     expect("[[role]]", "[[option]]\nid = \"o\"\nname = \"O\"\n[[role]]", option);
     let no_entry = "no-entry = { empty = \"It lists no port.\" }";

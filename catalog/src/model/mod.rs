@@ -77,6 +77,9 @@ pub struct Role {
     pub id: String,
     /// What it is.
     pub name: String,
+    /// The role that the document means by this other name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
     /// Roles that such a machine plays too, as the documents say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub includes: Vec<String>,

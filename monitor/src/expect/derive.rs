@@ -71,7 +71,7 @@ fn ends<'a>(
         for (side, ours, theirs) in sides {
             if plays(ours) {
                 for group in theirs {
-                    ends.entry((side, group.as_str()))
+                    ends.entry((side, system.product.meant(group)))
                         .or_default()
                         .take_in(row, either_way && !flow.both_ways);
                 }

@@ -10,7 +10,9 @@ use monitor_common::{FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
 use crate::{
-    kernel::{self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows},
+    kernel::{
+        self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows,
+    },
     observe::{Drop, FlowId, Happened, Listening, Outcome, PortSet, Snapshot, Tally, Transport},
 };
 
