@@ -2,12 +2,15 @@
 
 use std::{
     io::ErrorKind,
-    net::{IpAddr, SocketAddr},
+    iter,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     time::Duration,
 };
 
+use nix::sys::socket::Backlog;
 use tests::{
-    Daemon, Expectation, Flow, HOST4, Open, PEER4, Pair, attempt_from, config, listen, turned_away,
+    DEADLINE, Daemon, Expectation, Flow, HOST4, Namespace, Open, PEER4, Pair, attempt,
+    attempt_from, config, listen, turned_away, udp_socket,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -142,6 +145,91 @@ fn router_says_unreachable() {
     let said = daemon.verdict(CLUSTER, "blocked", Some("remote-unreachable"));
     assert_eq!(said.evidence.outcomes["unreachable"], 1);
     assert_eq!(said.evidence.failing[0].dropped.len(), 0);
+}
+
+#[test]
+fn service_listens_on_another_address() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    let _elsewhere = listen(&pair.host, at(IpAddr::V4(Ipv4Addr::LOCALHOST), 50051));
+    turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
+    let said = daemon.verdict(AGENT, "refused", Some("wrong-bind"));
+    assert_eq!(dropped(&said), ("NO_SOCKET", true, 1));
+}
+
+#[test]
+fn service_does_not_accept() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    let listener = listen(&pair.host, at(HOST4, 50051));
+    shrink_queue(&listener, 1);
+    let to = at(HOST4, 50051);
+    // One more than the queue's limit waits in it.
+    let _waiting: Vec<_> = (0..2).map(|_| attempt(&pair.peer, to, DEADLINE).unwrap()).collect();
+    turned_away(&pair.peer, to, PATIENCE * 3);
+    let said = daemon.verdict(AGENT, "blocked", Some("accept-queue-full"));
+    assert_eq!(said.evidence.failing[0].dropped.len(), 0);
+    assert_eq!(said.evidence.outcomes["established"], 2);
+}
+
+/// Lets so many connections and one more wait.
+fn shrink_queue(listener: &TcpListener, connections: i32) {
+    nix::sys::socket::listen(listener, Backlog::new(connections).unwrap()).unwrap();
+}
+
+/// Sends datagrams of a kilobyte to port 32006, faster than anyone reads.
+fn scan(from: &Namespace, own: IpAddr, to: IpAddr, datagrams: usize) {
+    let socket = udp_socket(from, at(own, 0));
+    for _ in 0..datagrams {
+        socket.send_to(&[0; 1024], at(to, 32006)).unwrap();
+    }
+}
+
+const VAULT: &str = "[[system]]\nproduct = \"gigavault-storage\"\nroles = [\"server\"]\n\
+                     sections = [\"udp_port_32006\"]\npeers.client = [\"10.20.0.0/24\"]\n\
+                     peers.server = [\"10.99.0.0/24\"]\n";
+const SCANNED: Flow<'_> = Flow("scan-32006", "server", "client");
+const SCANS: Flow<'_> = Flow("scan-32006", "client", "client");
+
+#[test]
+fn datagrams_find_no_service() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, VAULT);
+    scan(&pair.peer, PEER4, HOST4, 3);
+    let said = daemon.verdict(SCANNED, "refused", Some("no-listener"));
+    assert_eq!(dropped(&said), ("NO_SOCKET", true, 3));
+    assert_eq!(said.evidence.failing[0].attempts, 3);
+}
+
+#[test]
+fn datagrams_find_no_room() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, VAULT);
+    let service = udp_socket(&pair.host, at(HOST4, 32006));
+    scan(&pair.peer, PEER4, HOST4, 2000);
+    service.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 1024];
+    let received = iter::from_fn(|| service.recv(&mut buffer).ok()).count() as u64;
+    assert!(received > 0);
+    let said = daemon.verdict(SCANNED, "degraded", Some("receive-buffer-full"));
+    let (reason, is_received, lost) = dropped(&said);
+    assert_eq!((reason, is_received), ("SOCKET_RCVBUFF", true));
+    assert_eq!(lost + received, 2000);
+}
+
+#[test]
+fn firewall_drops_datagrams_on_the_way_out() {
+    let pair = Pair::new();
+    pair.host.nft(&drop_at("output priority 0", "udp dport 32006 counter name blocked drop"));
+    let daemon = Daemon::start(&pair.host, VAULT);
+    let socket = udp_socket(&pair.host, at(HOST4, 0));
+    for _ in 0..5 {
+        let error = socket.send_to(b"anyone?", at(PEER4, 32006)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    }
+    let said = daemon.verdict(SCANS, "blocked", Some("local-firewall-out"));
+    assert_eq!(dropped(&said), ("NETFILTER_DROP", false, 5));
+    assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
 }
 
 #[test]

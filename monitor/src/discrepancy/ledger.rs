@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     expect::{Expectation, Key, Match, Matcher, Names, Standing},
-    observe::{Counters, Drop, FlowId, Outcome, Snapshot, Tally, Transport, add},
+    observe::{Counters, Drop, FlowId, Listening, Outcome, Snapshot, Tally, Transport, add},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
@@ -148,7 +148,13 @@ impl Ledger {
             let success = track.last_success;
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
             for found in &matches {
-                gathered[found.expectation].take_in(*found, flow, tally, track);
+                gathered[found.expectation].take_in(
+                    *found,
+                    flow,
+                    tally,
+                    track,
+                    &snapshot.listeners,
+                );
             }
             for (found, until) in &lost {
                 gathered[found.expectation].take_in_past(*found, until);
@@ -326,7 +332,14 @@ impl Gathered {
         }
     }
 
-    fn take_in(&mut self, found: Match, flow: &FlowId, tally: &Tally, track: &Track) {
+    fn take_in(
+        &mut self,
+        found: Match,
+        flow: &FlowId,
+        tally: &Tally,
+        track: &Track,
+        listeners: &[Listening],
+    ) {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
         self.peers_seen += usize::from(tally.last_seen().is_some());
@@ -345,7 +358,7 @@ impl Gathered {
             self.failing.push(Failing {
                 flow: *flow,
                 failure,
-                said: evidence::judge(flow, &failure, tally),
+                said: evidence::judge(flow, &failure, tally, listeners),
                 interface: tally.interface.clone(),
                 dropped: tally.dropped.clone(),
             });

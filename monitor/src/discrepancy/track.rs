@@ -16,6 +16,8 @@ pub enum Attempt {
     Refused,
     /// Not answered.
     Unanswered,
+    /// Some got through, others did not.
+    Lost,
 }
 
 /// Attempts that fail, until one succeeds.
@@ -35,7 +37,7 @@ pub struct Failure {
 #[derive(Clone, Debug, Default)]
 pub struct Track {
     seen: Option<(Counters, Counters)>,
-    /// Attempts of this host's sockets.
+    /// Attempts of this host's sockets, or datagrams that were dropped.
     made: u64,
     pending: Option<Failure>,
     failure: Option<Failure>,
@@ -64,7 +66,9 @@ impl Track {
         if flow.transport == Transport::Udp {
             if answered && request.packets > 0 {
                 self.last_success = last_answer;
+                self.failure = None;
             }
+            self.note_lost_datagrams(flow, tally, now);
             return;
         }
 
@@ -101,6 +105,18 @@ impl Track {
             {
                 self.fail();
             }
+        }
+    }
+
+    /// Datagrams have no handshake: only those fail that this host is proven to have dropped.
+    fn note_lost_datagrams(&mut self, flow: &FlowId, tally: &Tally, now: Timestamp) {
+        let (lost, attempt, last) = evidence::lost_datagrams(flow, tally);
+        let more = lost.saturating_sub(std::mem::replace(&mut self.made, lost));
+        if more > 0 {
+            let last = last.unwrap_or(now);
+            let begun = self.failure.map_or((last, 0), |failure| (failure.since, failure.attempts));
+            let (since, attempts) = (begun.0, begun.1 + more);
+            self.failure = Some(Failure { attempt, since, last, attempts });
         }
     }
 

@@ -66,6 +66,8 @@ pub struct Drop {
     pub received: bool,
     /// They ask for a connection.
     pub opening: bool,
+    /// They are datagrams to the service port.
+    pub datagram: bool,
     /// Packets on the wire that they are or would have been.
     pub packets: u64,
     /// When the first was dropped.

@@ -130,6 +130,7 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidenc
             .map(|failing| Failing {
                 address: failing.flow.peer.to_string(),
                 port: failing.flow.service_port,
+                transport: transport_name(failing.flow.transport).to_owned(),
                 since: failing.failure.since,
                 last: failing.failure.last,
                 attempts: failing.failure.attempts,

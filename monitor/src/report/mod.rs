@@ -183,13 +183,15 @@ pub struct Failing {
     pub address: String,
     /// The service port.
     pub port: u16,
+    /// The transport.
+    pub transport: String,
     /// When the first attempt that failed began.
     #[schemars(with = "String")]
     pub since: Timestamp,
     /// When the last one was seen.
     #[schemars(with = "String")]
     pub last: Timestamp,
-    /// SYN segments in between, each retransmission too.
+    /// SYN segments in between, each retransmission too; of UDP, datagrams that this host dropped.
     pub attempts: u64,
     /// The interface of the last one.
     pub interface: Option<String>,

@@ -85,14 +85,13 @@ fn discrepancy(
             (_, "server") => "this host does not answer",
             _ => "no answer",
         };
-        let said = format!(
-            "{} port {}: {} SYN seen{}, {answer}; last {}",
-            failing.address,
-            failing.port,
-            failing.attempts,
-            interface.unwrap_or_default(),
-            moment(failing.last, now, zone),
-        );
+        let interface = interface.unwrap_or_default();
+        let seen = match failing.transport.as_str() {
+            "udp" => format!("{} datagrams lost at this host", failing.attempts),
+            _ => format!("{} SYN seen{interface}, {answer}", failing.attempts),
+        };
+        let last = moment(failing.last, now, zone);
+        let said = format!("{} port {}: {seen}; last {last}", failing.address, failing.port);
         line("evidence", &said);
         for drop in &failing.dropped {
             let how = if drop.received { "on the way in" } else { "on the way out" };

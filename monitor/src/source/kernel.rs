@@ -13,7 +13,9 @@ use crate::{
     kernel::{
         self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows,
     },
-    observe::{Drop, FlowId, Happened, Listening, Outcome, PortSet, Snapshot, Tally, Transport},
+    observe::{
+        Drop, FlowId, Happened, Listening, Outcome, PortSet, Side, Snapshot, Tally, Transport,
+    },
 };
 
 /// How long a flow has to be idle before it makes room for others.
@@ -111,6 +113,9 @@ impl KernelSource {
                     reason: self.object.reason(key.reason()),
                     received: key.received(),
                     opening: key.opening(),
+                    // Answers are only placed where a request was.
+                    datagram: id.transport == Transport::Udp
+                        && key.received() == (id.side == Side::Server),
                     packets: counts.packets,
                     first: at(counts.first),
                     last: at(counts.last),
