@@ -15,8 +15,8 @@ const LINK_CREATE: i32 = 28;
 const TCX_INGRESS: u64 = 46;
 const TCX_EGRESS: u64 = 47;
 
-/// A program in the kernel's list of programs (TCX) of a device, on the way in. It counts packets
-/// and passes them on. It goes with the value.
+/// A program in the kernel's list of programs (TCX) of a device, on the way in. It counts packets,
+/// and passes them on or drops them. It goes with the value.
 #[derive(Debug)]
 pub struct ForeignProgram {
     map: OwnedFd,
@@ -24,8 +24,19 @@ pub struct ForeignProgram {
 }
 
 impl ForeignProgram {
-    /// Attaches it.
+    /// Attaches one that passes packets on.
     pub fn attach(namespace: &Namespace, device: &str) -> Self {
+        const UNSPEC: u32 = u32::MAX;
+        Self::with_verdict(namespace, device, UNSPEC)
+    }
+
+    /// Attaches one that drops every packet.
+    pub fn dropping(namespace: &Namespace, device: &str) -> Self {
+        const SHOT: u32 = 2;
+        Self::with_verdict(namespace, device, SHOT)
+    }
+
+    fn with_verdict(namespace: &Namespace, device: &str, verdict: u32) -> Self {
         const ARRAY: u64 = 2;
         const SCHED_CLS: u64 = 3;
         // One value of eight bytes: type and key size, value size and entries.
@@ -39,8 +50,8 @@ impl ForeignProgram {
             0x0000_0001_0000_02b7,
             // *r1 += r2, atomically
             0x0000_0000_0000_21db,
-            // r0 = TC_ACT_UNSPEC
-            0xffff_ffff_0000_00b7,
+            // r0 = the verdict
+            0x0000_0000_0000_00b7 | u64::from(verdict) << 32,
             // return
             0x0000_0000_0000_0095,
         ];

@@ -9,8 +9,8 @@ use std::{
 
 use nix::sys::socket::Backlog;
 use tests::{
-    DEADLINE, Daemon, Expectation, Flow, HOST4, Namespace, Open, PEER4, Pair, attempt,
-    attempt_from, config, listen, turned_away, udp_socket,
+    DEADLINE, Daemon, Expectation, Flow, ForeignProgram, HOST4, Namespace, Open, PEER4, Pair,
+    attempt, attempt_from, config, listen, turned_away, udp_socket,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -111,6 +111,43 @@ fn firewall_rejects_with_a_reset() {
     pair.host.nft(&drop_at("input priority 0", "tcp dport 50051 reject with tcp reset"));
     let said = inbound(&pair, "refused", "local-firewall-reject");
     assert_eq!(dropped(&said), ("NETFILTER_DROP", true, 1));
+}
+
+#[test]
+fn firewall_of_the_old_kind_drops() {
+    let pair = Pair::new();
+    let rule = ["-A", "INPUT", "-p", "tcp", "--dport", "50051", "-j", "DROP"];
+    pair.host.run("iptables-legacy", &rule);
+    let said = inbound(&pair, "blocked", "local-firewall-in");
+    assert_eq!((dropped(&said).0, dropped(&said).1), ("NETFILTER_DROP", true));
+}
+
+#[test]
+fn another_program_at_the_device_drops() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    let listener = listen(&pair.host, at(HOST4, 50051));
+    let other = ForeignProgram::dropping(&pair.host, "eth0");
+    turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
+    let said = daemon.verdict(AGENT, "blocked", Some("tc-drop"));
+    assert_eq!(dropped(&said), ("TC_INGRESS", true, other.packets()));
+    drop(listener);
+}
+
+#[test]
+fn every_dropped_packet_is_counted() {
+    const MANY: usize = 100_000;
+    let pair = Pair::new();
+    pair.host.nft(&drop_at("input priority 0", "udp dport 32006 counter name blocked drop"));
+    let daemon = Daemon::start(&pair.host, VAULT);
+    scan(&pair.peer, PEER4, HOST4, MANY);
+    let said = daemon.verdict(SCANNED, "blocked", Some("local-firewall-in"));
+    let blocked = pair.host.nft_counter("blocked");
+    assert_eq!(blocked, MANY as u64);
+    assert_eq!(dropped(&said), ("NETFILTER_DROP", true, blocked));
+    let labels = [("flow", "scan-32006"), ("side", "server"), ("reason", "NETFILTER_DROP")];
+    let series = daemon.series("backupflow_flow_dropped_packets_total", &labels);
+    assert_eq!(series.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [100_000.0]);
 }
 
 #[test]

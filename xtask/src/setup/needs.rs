@@ -1,10 +1,11 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 9] = [
+const TOOLS: [(&str, &str); 10] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
+    ("iptables-legacy", "iptables"),
     ("ethtool", "ethtool"),
     ("promtool", "prometheus"),
     ("curl", "curl"),
