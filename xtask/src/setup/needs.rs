@@ -127,7 +127,8 @@ mod tests {
         assert_eq!(missing_packages(|_| true), [""; 0]);
         assert_eq!(missing_packages(|tool| tool != "nft"), ["nftables"]);
         assert_eq!(missing_packages(|tool| tool != "ip" && tool != "tc"), ["iproute2"]);
-        let all = ["iproute2", "nftables", "ethtool", "prometheus", "curl", "util-linux"];
+        let all =
+            ["iproute2", "nftables", "iptables", "ethtool", "prometheus", "curl", "util-linux"];
         assert_eq!(missing_packages(|_| false), all);
     }
 
