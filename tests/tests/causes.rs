@@ -270,6 +270,41 @@ fn firewall_drops_datagrams_on_the_way_out() {
 }
 
 #[test]
+fn one_half_of_a_product_fails_alone() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    pair.host.nft(&drop_at("input priority 0", "tcp dport 50051 drop"));
+    let (agent, cluster) =
+        (listen(&pair.host, at(HOST4, 50051)), listen(&pair.peer, at(PEER4, 11113)));
+    turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
+    Open::new(&pair.host, &cluster, at(PEER4, 11113)).close();
+    daemon.verdict(CLUSTER, "ok", None);
+    daemon.verdict(AGENT, "blocked", Some("local-firewall-in"));
+    let report = daemon.report();
+    let fails = |verdict: &str| ["blocked", "refused", "missing", "degraded"].contains(&verdict);
+    let failing = report.expectations.iter().filter(|expectation| fails(&expectation.verdict));
+    assert_eq!(failing.count(), 1);
+    drop(agent);
+}
+
+#[test]
+fn client_still_uses_the_port_without_encryption() {
+    let pair = Pair::new();
+    let config = "[[system]]\nproduct = \"gigavault-storage\"\nroles = [\"server\"]\noptions = [\"ssl\"]\n\
+                  peers.client = [\"10.20.0.0/24\"]\n";
+    let daemon = Daemon::start(&pair.host, config);
+    let to = at(HOST4, 32004);
+    let sent = Open::new(&pair.peer, &listen(&pair.host, to), to).close();
+    let report = daemon.settles("the stranger", |report| match report.unexpected.as_slice() {
+        [stranger] if stranger.transmitted.packets == sent.down => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let stranger = &report.unexpected[0];
+    assert_eq!((&*stranger.flow, &*stranger.cause), ("backup-32004", "plaintext-port"));
+    daemon.verdict(Flow("backup-ssl-32007", "server", "client"), "idle", None);
+}
+
+#[test]
 fn flow_that_works_again_is_ok_at_once() {
     let pair = Pair::new();
     pair.host.nft(&drop_at("output priority 0", "tcp dport 11113 drop"));

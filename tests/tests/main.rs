@@ -15,6 +15,8 @@ mod export;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
+mod healthy;
+#[cfg(test)]
 mod interfaces;
 #[cfg(test)]
 mod map_full;
