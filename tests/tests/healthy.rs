@@ -186,6 +186,15 @@ fn sessions_that_only_keep_themselves_alive() {
 #[test]
 fn bursts_through_a_narrow_link() {
     let pair = Pair::new();
+    for namespace in [&pair.host, &pair.peer] {
+        // As usual, where segments are lost.
+        for (name, value) in
+            [("sack", "1"), ("recovery", "1"), ("early_retrans", "3"), ("reordering", "3")]
+        {
+            namespace.sysctl(&format!("net/ipv4/tcp_{name}"), value);
+        }
+        namespace.sysctl("net/ipv4/tcp_rto_min_us", "200000");
+    }
     pair.host.tc("qdisc add dev eth0 root tbf rate 20mbit burst 16kb latency 20ms");
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let cluster = listen(&pair.peer, CLUSTER);
@@ -194,14 +203,18 @@ fn bursts_through_a_narrow_link() {
         let mut server = cluster.accept().unwrap().0;
         thread::scope(|scope| {
             scope.spawn(move || {
-                (&client).write_all(&vec![7; 10 << 20]).unwrap();
+                (&client).write_all(&vec![7; 4 << 20]).unwrap();
                 client.shutdown(Shutdown::Write).unwrap();
             });
             let mut read = Vec::new();
             server.read_to_end(&mut read).unwrap();
-            assert_eq!(read.len(), 10 << 20);
+            assert_eq!(read.len(), 4 << 20);
         });
     });
+    // The link did lose segments, and they were sent again.
+    let report = daemon.report();
+    let again = report.expectations.iter().map(|expectation| expectation.evidence.retransmitted);
+    assert!(again.sum::<u64>() > 0);
 }
 
 #[test]
