@@ -74,7 +74,9 @@ impl Daemon {
         let kernel_log = options.kernel_log.then(|| KernelLog::open(&mut object)).transpose()?;
         let plan = Plan::of(config, KnownNames::new(), clock);
         let ports = documented_ports(&plan.expectations);
-        let source = KernelSource::start(object, options.attach, interfaces, ports, started)?;
+        let disabled = &config.kernel.disable;
+        let source =
+            KernelSource::start(object, options.attach, interfaces, ports, disabled, started)?;
         tracing::info!(expectations = plan.expected(), "watching");
         Ok(Self {
             options,

@@ -318,3 +318,33 @@ fn flow_that_works_again_is_ok_at_once() {
     daemon.verdict(CLUSTER, "ok", None);
     open.close();
 }
+
+#[test]
+fn without_a_hook_exactly_what_needs_it_is_unknown() {
+    // What cannot be ruled out without it: attempts of this host that it stops itself.
+    for (hook, client) in [
+        ("socket-ingress", "idle"),
+        ("socket-egress", "unknown"),
+        ("connection", "idle"),
+        ("retransmit", "idle"),
+        ("drop", "unknown"),
+    ] {
+        let pair = Pair::new();
+        let config = format!("{}\n[kernel]\ndisable = [\"{hook}\"]\n", config::SQL_SERVER);
+        let daemon = Daemon::start(&pair.host, &config);
+        let report = daemon.next_report();
+        for expectation in &report.expectations {
+            let expected = if expectation.side == "client" { client } else { "idle" };
+            assert_eq!(expectation.verdict, expected, "{hook}: {expectation:#?}");
+        }
+        let attached = |hook: &str| daemon.series("backupflow_hook_attached", &[("hook", hook)]);
+        for other in ["socket-ingress", "socket-egress", "connection", "retransmit", "drop"] {
+            let expected = if other == hook { 0.0 } else { 1.0 };
+            assert_eq!(attached(other).first().map(|(_, value)| *value), Some(expected), "{other}");
+        }
+        // What is seen on the wire is said all the same.
+        let open = Open::new(&pair.host, &listen(&pair.peer, at(PEER4, 11113)), at(PEER4, 11113));
+        open.close();
+        daemon.verdict(CLUSTER, "ok", None);
+    }
+}

@@ -38,7 +38,7 @@ fn programs() -> Vec<support::Check> {
         required: true,
     }];
     if let Ok(mut object) = loaded {
-        let hooks = MachineHooks::attach(&mut object, Clock.now());
+        let hooks = MachineHooks::attach(&mut object, &[], Clock.now());
         checks.extend(hooks.hooks().map(|hook| support::Check {
             name: hook.hook,
             good: hook.fault.is_none(),

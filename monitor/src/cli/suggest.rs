@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     config::{Kernel, Web},
     kernel::{self, Mode, Object, holders, listeners, support, watch_interfaces},
-    observe::{FlowId, Loss, PortSet, Side, Snapshot, Tally, transport_name},
+    observe::{FlowId, Loss, MACHINE_HOOKS, PortSet, Side, Snapshot, Tally, transport_name},
     source::{KernelSource, flow_id},
     suggest::{self, Evidence, Listener, Proposal, Seen, documented_ports, proposals},
 };
@@ -131,7 +131,8 @@ async fn count(ports: PortSet, mode: Mode, time: Duration) -> anyhow::Result<Sna
     let mut interrupt = signal(SignalKind::interrupt())?;
     let interfaces = watch_interfaces().await.context("listing the interfaces")?;
     let object = Object::load(Kernel::default().flows, false)?;
-    let mut source = KernelSource::start(object, mode, interfaces, ports, Clock.now())?;
+    let mut source =
+        KernelSource::start(object, mode, interfaces, ports, &MACHINE_HOOKS, Clock.now())?;
     let end = sleep(time);
     tokio::pin!(end);
     loop {

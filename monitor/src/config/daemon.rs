@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::log::{At, Log};
 use super::section::Field;
 use super::{words, written};
+use crate::observe::MACHINE_HOOKS;
 
 /// The port of the status page and the metrics; the public list of exporter ports is full up to 9999.
 const PORT: u16 = 10150;
@@ -25,15 +26,17 @@ impl Default for Web {
 }
 
 /// Sizes of what the kernel programs keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
     /// How many flows the kernel's map holds, 16 to 1,048,576; what does not fit is counted as lost.
     pub flows: u32,
+    /// Hooks that are not attached, by name.
+    pub disable: Vec<&'static str>,
 }
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { flows: 16_384 }
+        Self { flows: 16_384, disable: Vec::new() }
     }
 }
 
@@ -77,8 +80,14 @@ fn mean_listen(listen: &At<String>, log: &mut Log<'_>) -> Option<SocketAddr> {
 }
 
 pub(super) fn mean_kernel(kernel: &written::Kernel, log: &mut Log<'_>) -> Option<Kernel> {
-    let flows = match &kernel.flows {
-        Field::Absent => return Some(Kernel::default()),
+    let flows = mean_flows(&kernel.flows, log);
+    let disable = mean_disable(&kernel.disable, log);
+    Some(Kernel { flows: flows?, disable: disable? })
+}
+
+fn mean_flows(flows: &Field<i64>, log: &mut Log<'_>) -> Option<u32> {
+    let flows = match flows {
+        Field::Absent => return Some(Kernel::default().flows),
         Field::Invalid => return None,
         Field::Given(flows) => flows,
     };
@@ -92,5 +101,24 @@ pub(super) fn mean_kernel(kernel: &written::Kernel, log: &mut Log<'_>) -> Option
             None,
         );
     }
-    number.map(|flows| Kernel { flows })
+    number
+}
+
+fn mean_disable(disable: &Field<Vec<At<String>>>, log: &mut Log<'_>) -> Option<Vec<&'static str>> {
+    let names = match disable {
+        Field::Absent => return Some(Vec::new()),
+        Field::Invalid => return None,
+        Field::Given(names) => &names.value,
+    };
+    let mut hooks = Vec::new();
+    for name in names {
+        if let Some(hook) = MACHINE_HOOKS.into_iter().find(|hook| *hook == name.value) {
+            hooks.push(hook);
+        } else {
+            let message = format!("no hook {}", words::quote(&name.value));
+            let help = words::instead(&name.value, "hooks", MACHINE_HOOKS.into_iter());
+            log.fault(&name.place, message, help);
+        }
+    }
+    (hooks.len() == names.len()).then_some(hooks)
 }

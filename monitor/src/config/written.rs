@@ -56,6 +56,7 @@ pub(super) struct Web {
 #[derive(Debug)]
 pub(super) struct Kernel {
     pub(super) flows: Field<i64>,
+    pub(super) disable: Field<Vec<At<String>>>,
 }
 
 impl Document {
@@ -160,10 +161,11 @@ impl Web {
 impl Kernel {
     fn read(section: Option<Section<'_, '_>>, log: &mut Log<'_>) -> Self {
         let Some(mut section) = section else {
-            return Self { flows: Field::Absent };
+            return Self { flows: Field::Absent, disable: Field::Absent };
         };
         let flows = section.integer("flows", log);
+        let disable = section.strings("disable", log);
         section.finish(log);
-        Self { flows }
+        Self { flows, disable }
     }
 }

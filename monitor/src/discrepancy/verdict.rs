@@ -8,7 +8,7 @@ use super::{Blindness, Cause, DEFAULT_WINDOW, Failing, PeerCounts, Verdict};
 use crate::{
     config::Peer,
     expect::{Expectation, Names, Peers, is_resolved},
-    observe::{Loss, Outcome, Snapshot},
+    observe::{DROP, Loss, Outcome, SOCKET_EGRESS, Side, Snapshot},
 };
 
 /// What is gathered for one expectation while the flows are gone through.
@@ -33,18 +33,23 @@ impl Gathered {
     }
 }
 
+/// Hooks that see attempts of this host that never reach the wire.
+const BEFORE_THE_WIRE: [&str; 2] = [SOCKET_EGRESS, DROP];
+
 /// What the monitor was able to see: nothing is concluded from absence where it could not.
 #[derive(Debug)]
 pub(super) struct Sight {
     started: Timestamp,
     blindness: Option<Blindness>,
+    /// Hooks without which attempts of this host can go unseen.
+    unseen_attempts: Vec<&'static str>,
     flow_map_full: u64,
 }
 
 impl Sight {
     /// Sight of a monitor that started to watch at a moment.
     pub(super) fn since(started: Timestamp) -> Self {
-        Self { started, blindness: None, flow_map_full: 0 }
+        Self { started, blindness: None, unseen_attempts: Vec::new(), flow_map_full: 0 }
     }
 
     /// Takes in what a snapshot did not show.
@@ -56,6 +61,12 @@ impl Sight {
             self.blindness = Some(Blindness { until, reason });
         }
         self.flow_map_full = full;
+        self.unseen_attempts = snapshot
+            .coverage
+            .iter()
+            .filter(|hook| hook.fault.is_some() && BEFORE_THE_WIRE.contains(&hook.hook))
+            .map(|hook| hook.hook)
+            .collect();
         let faults: Vec<&str> = snapshot
             .coverage
             .iter()
@@ -108,6 +119,12 @@ impl Sight {
             return unknown(
                 "datagrams pass one way: whether they arrive is not seen here".to_owned(),
             );
+        }
+        if expectation.key.side == Side::Client && !self.unseen_attempts.is_empty() {
+            let hooks = self.unseen_attempts.join(", ");
+            return unknown(format!(
+                "attempts that this host stops itself go unseen without {hooks}"
+            ));
         }
         let is_due = expectation.within.is_some() && recent(gathered.alternative).is_none();
         if !is_due && absent.is_empty() {

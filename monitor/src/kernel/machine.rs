@@ -34,12 +34,17 @@ enum Link {
 }
 
 impl MachineHooks {
-    /// Loads and attaches every hook, each for itself: what one kernel lacks, another has.
-    pub fn attach(object: &mut Object, now: Timestamp) -> Self {
+    /// Loads and attaches every hook but those that are disabled, each for itself: what one kernel
+    /// lacks, another has.
+    pub fn attach(object: &mut Object, disabled: &[&str], now: Timestamp) -> Self {
         let known = object.offsets().map_err(str::to_owned);
         let mut hooks = Vec::new();
         let mut watch = |hook, attach: &mut dyn FnMut() -> Result<Link, Error>| {
-            let link = known.clone().and_then(|()| attach().map_err(|error| in_full(&error)));
+            let link = if disabled.contains(&hook) {
+                Err("disabled in the config".to_owned())
+            } else {
+                known.clone().and_then(|()| attach().map_err(|error| in_full(&error)))
+            };
             if let Err(error) = &link {
                 tracing::warn!(hook, error, "not attached");
             }

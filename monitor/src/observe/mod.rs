@@ -119,6 +119,9 @@ pub const RETRANSMIT: &str = "retransmit";
 /// The hook that tells which packets are dropped, and why.
 pub const DROP: &str = "drop";
 
+/// Every hook that belongs to no interface.
+pub const MACHINE_HOOKS: [&str; 5] = [SOCKET_INGRESS, SOCKET_EGRESS, CONNECTION, RETRANSMIT, DROP];
+
 /// Whether a hook watches what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {

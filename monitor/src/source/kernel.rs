@@ -43,10 +43,11 @@ impl KernelSource {
         mode: Mode,
         interfaces: watch::Receiver<Vec<Interface>>,
         ports: PortSet,
+        disabled: &[&str],
         now: Timestamp,
     ) -> Result<Self, kernel::Error> {
         object.set_ports(&ports)?;
-        let machine = MachineHooks::attach(&mut object, now);
+        let machine = MachineHooks::attach(&mut object, disabled, now);
         let mut source = Self {
             object,
             machine,

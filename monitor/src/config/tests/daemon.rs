@@ -65,3 +65,12 @@ fn faults_of_all_parts_come_at_once_in_the_order_of_the_text() {
                     8:18: system[0].peers.cluster[0]: `10.0.0.1/8` has host bits set";
     assert_eq!(faults(text), expected);
 }
+
+#[test]
+fn hooks_are_disabled_by_name() {
+    let config = accepted(&with("[kernel]\ndisable = [\"drop\", \"retransmit\"]"));
+    assert_eq!(config.kernel.disable, ["drop", "retransmit"]);
+    let text = with("[kernel]\ndisable = [\"drops\"]");
+    assert_eq!(faults(&text), "5:12: kernel.disable[0]: no hook `drops`");
+    assert!(help(&text).starts_with("did you mean `drop`?"));
+}
