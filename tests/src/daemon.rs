@@ -16,7 +16,7 @@ use nix::{
 
 use crate::{
     DEADLINE, Expectation, Flow, Namespace, Report, Wire,
-    command::program,
+    command::{output, program, text},
     http::{self, Response},
     until,
 };
@@ -171,6 +171,20 @@ impl<'n> Daemon<'n> {
         let response = self.ask(path, "").unwrap();
         assert_eq!(response.status, 200, "{path}: {}", response.text());
         response.text()
+    }
+
+    /// What `status` says, and its exit code.
+    pub fn status(&self) -> (Option<i32>, String) {
+        let output = output(
+            program("nsenter")
+                .arg(format!("--net={}", self.namespace.path().display()))
+                .arg("--")
+                .arg(binary())
+                .args(["status", "--config"])
+                .arg(self.config_file())
+                .env("COLUMNS", "100"),
+        );
+        (output.status.code(), text(&output).0)
     }
 
     /// The text of `/metrics`.

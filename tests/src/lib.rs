@@ -15,6 +15,7 @@ pub mod config;
 mod daemon;
 pub mod dns;
 pub mod frame;
+mod golden;
 mod http;
 mod namespace;
 pub mod net;
@@ -29,6 +30,7 @@ mod wire;
 
 pub use bpf::{ForeignProgram, tcx_programs};
 pub use daemon::{Daemon, binary, series};
+pub use golden::golden;
 pub use http::Response;
 pub use namespace::{Counted, Namespace};
 pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};

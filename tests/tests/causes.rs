@@ -10,7 +10,7 @@ use std::{
 use nix::sys::socket::Backlog;
 use tests::{
     DEADLINE, Daemon, Expectation, Flow, ForeignProgram, HOST4, Namespace, Open, PEER4, Pair,
-    attempt, attempt_from, config, listen, turned_away, udp_socket,
+    attempt, attempt_from, config, golden, listen, turned_away, udp_socket,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -24,24 +24,26 @@ fn at(address: IpAddr, port: u16) -> SocketAddr {
 }
 
 /// What is said after a peer tried in vain to reach the agent, which listens.
-fn inbound(pair: &Pair, verdict: &str, cause: &str) -> Expectation {
+fn inbound(pair: &Pair, scenario: &str, verdict: &str, cause: &str) -> Expectation {
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let listener = listen(&pair.host, at(HOST4, 50051));
     turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
     let said = daemon.verdict(AGENT, verdict, Some(cause));
     drop(listener);
     assert_eq!(said.evidence.failing_total, 1, "{said:#?}");
+    golden(scenario, &daemon.status().1);
     said
 }
 
 /// What is said after the host tried in vain to reach the cluster, which listens.
-fn outbound(pair: &Pair, verdict: &str, cause: &str) -> Expectation {
+fn outbound(pair: &Pair, scenario: &str, verdict: &str, cause: &str) -> Expectation {
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let listener = listen(&pair.peer, at(PEER4, 11113));
     turned_away(&pair.host, at(PEER4, 11113), PATIENCE);
     let said = daemon.verdict(CLUSTER, verdict, Some(cause));
     drop(listener);
     assert_eq!(said.evidence.failing_total, 1, "{said:#?}");
+    golden(scenario, &daemon.status().1);
     said
 }
 
@@ -65,7 +67,12 @@ fn firewall_drops_on_the_way_in_before_routing() {
     let pair = Pair::new();
     let rule = "tcp dport 50051 counter name blocked drop";
     pair.host.nft(&drop_at("prerouting priority -300", rule));
-    let said = inbound(&pair, "blocked", "local-firewall-in");
+    let said = inbound(
+        &pair,
+        "firewall-drops-on-the-way-in-before-routing",
+        "blocked",
+        "local-firewall-in",
+    );
     let blocked = pair.host.nft_counter("blocked");
     assert!(blocked >= 2, "{blocked}");
     assert_eq!(dropped(&said), ("NETFILTER_DROP", true, blocked));
@@ -78,7 +85,7 @@ fn firewall_drops_at_the_device() {
         "table netdev t {\nchain c {\ntype filter hook ingress device eth0 priority 0\n\
          tcp dport 50051 drop\n}\n}\n",
     );
-    let said = inbound(&pair, "blocked", "local-firewall-in");
+    let said = inbound(&pair, "firewall-drops-at-the-device", "blocked", "local-firewall-in");
     assert_eq!(dropped(&said).0, "NETFILTER_DROP");
 }
 
@@ -87,7 +94,7 @@ fn firewall_drops_on_the_way_out() {
     let pair = Pair::new();
     let rule = "tcp dport 11113 counter name blocked drop";
     pair.host.nft(&drop_at("output priority 0", rule));
-    let said = outbound(&pair, "blocked", "local-firewall-out");
+    let said = outbound(&pair, "firewall-drops-on-the-way-out", "blocked", "local-firewall-out");
     let blocked = pair.host.nft_counter("blocked");
     assert!(blocked >= 2, "{blocked}");
     assert_eq!(dropped(&said), ("NETFILTER_DROP", false, blocked));
@@ -101,7 +108,7 @@ fn firewall_drops_after_routing() {
     let pair = Pair::new();
     let rule = "tcp dport 11113 counter name blocked drop";
     pair.host.nft(&drop_at("postrouting priority 0", rule));
-    let said = outbound(&pair, "blocked", "local-firewall-out");
+    let said = outbound(&pair, "firewall-drops-after-routing", "blocked", "local-firewall-out");
     assert_eq!(dropped(&said), ("NETFILTER_DROP", false, pair.host.nft_counter("blocked")));
 }
 
@@ -109,7 +116,7 @@ fn firewall_drops_after_routing() {
 fn firewall_rejects_with_a_reset() {
     let pair = Pair::new();
     pair.host.nft(&drop_at("input priority 0", "tcp dport 50051 reject with tcp reset"));
-    let said = inbound(&pair, "refused", "local-firewall-reject");
+    let said = inbound(&pair, "firewall-rejects-with-a-reset", "refused", "local-firewall-reject");
     assert_eq!(dropped(&said), ("NETFILTER_DROP", true, 1));
 }
 
@@ -118,7 +125,7 @@ fn firewall_of_the_old_kind_drops() {
     let pair = Pair::new();
     let rule = ["-A", "INPUT", "-p", "tcp", "--dport", "50051", "-j", "DROP"];
     pair.host.run("iptables-legacy", &rule);
-    let said = inbound(&pair, "blocked", "local-firewall-in");
+    let said = inbound(&pair, "firewall-of-the-old-kind-drops", "blocked", "local-firewall-in");
     assert_eq!((dropped(&said).0, dropped(&said).1), ("NETFILTER_DROP", true));
 }
 
@@ -131,6 +138,7 @@ fn another_program_at_the_device_drops() {
     turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
     let said = daemon.verdict(AGENT, "blocked", Some("tc-drop"));
     assert_eq!(dropped(&said), ("TC_INGRESS", true, other.packets()));
+    golden("another-program-at-the-device-drops", &daemon.status().1);
     drop(listener);
 }
 
@@ -155,7 +163,7 @@ fn no_neighbour_answers() {
     let pair = Pair::new();
     pair.host.ip("neigh flush dev eth0\nneigh del 10.20.0.2 dev eth0");
     pair.peer.ip("link set eth0 arp off");
-    let said = outbound(&pair, "blocked", "neighbor-unreachable");
+    let said = outbound(&pair, "no-neighbour-answers", "blocked", "neighbor-unreachable");
     assert_eq!(dropped(&said).0, "NEIGH_FAILED");
     assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
 }
@@ -166,7 +174,7 @@ fn reverse_path_filter_drops() {
     pair.host.sysctl("net/ipv4/conf/eth0/rp_filter", "1");
     // The way back to the peer is another device.
     pair.host.ip("link add other type bridge\nlink set other up\nroute add 10.20.0.2/32 dev other");
-    let said = inbound(&pair, "blocked", "rp-filter");
+    let said = inbound(&pair, "reverse-path-filter-drops", "blocked", "rp-filter");
     assert_eq!(dropped(&said).0, "IP_RPFILTER");
 }
 
@@ -181,6 +189,7 @@ fn router_says_unreachable() {
     assert_eq!(error.kind(), ErrorKind::HostUnreachable);
     let said = daemon.verdict(CLUSTER, "blocked", Some("remote-unreachable"));
     assert_eq!(said.evidence.outcomes["unreachable"], 1);
+    golden("router-says-unreachable", &daemon.status().1);
     assert_eq!(said.evidence.failing[0].dropped.len(), 0);
 }
 
@@ -192,6 +201,7 @@ fn service_listens_on_another_address() {
     turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
     let said = daemon.verdict(AGENT, "refused", Some("wrong-bind"));
     assert_eq!(dropped(&said), ("NO_SOCKET", true, 1));
+    golden("service-listens-on-another-address", &daemon.status().1);
 }
 
 #[test]
@@ -207,6 +217,7 @@ fn service_does_not_accept() {
     let said = daemon.verdict(AGENT, "blocked", Some("accept-queue-full"));
     assert_eq!(said.evidence.failing[0].dropped.len(), 0);
     assert_eq!(said.evidence.outcomes["established"], 2);
+    golden("service-does-not-accept", &daemon.status().1);
 }
 
 /// Lets so many connections and one more wait.
@@ -236,6 +247,7 @@ fn datagrams_find_no_service() {
     let said = daemon.verdict(SCANNED, "refused", Some("no-listener"));
     assert_eq!(dropped(&said), ("NO_SOCKET", true, 3));
     assert_eq!(said.evidence.failing[0].attempts, 3);
+    golden("datagrams-find-no-service", &daemon.status().1);
 }
 
 #[test]
@@ -252,6 +264,7 @@ fn datagrams_find_no_room() {
     let (reason, is_received, lost) = dropped(&said);
     assert_eq!((reason, is_received), ("SOCKET_RCVBUFF", true));
     assert_eq!(lost + received, 2000);
+    golden("datagrams-find-no-room", &daemon.status().1);
 }
 
 #[test]
@@ -266,6 +279,7 @@ fn firewall_drops_datagrams_on_the_way_out() {
     }
     let said = daemon.verdict(SCANS, "blocked", Some("local-firewall-out"));
     assert_eq!(dropped(&said), ("NETFILTER_DROP", false, 5));
+    golden("firewall-drops-datagrams-on-the-way-out", &daemon.status().1);
     assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
 }
 
@@ -301,6 +315,7 @@ fn client_still_uses_the_port_without_encryption() {
     });
     let stranger = &report.unexpected[0];
     assert_eq!((&*stranger.flow, &*stranger.cause), ("backup-32004", "plaintext-port"));
+    golden("client-still-uses-the-port-without-encryption", &daemon.status().1);
     daemon.verdict(Flow("backup-ssl-32007", "server", "client"), "idle", None);
 }
 

@@ -111,7 +111,7 @@ fn connections_that_end_in_unusual_ways() {
             let client = connect(from, to);
             let mut server = listener.accept().unwrap().0;
             client.shutdown(Shutdown::Write).unwrap();
-            server.write_all(&[1; 100_000]).unwrap();
+            server.write_all(&vec![1; 100_000]).unwrap();
             drop(server);
             let mut rest = Vec::new();
             (&client).read_to_end(&mut rest).unwrap();

@@ -8,8 +8,7 @@ use std::{
 
 use jiff::SignedDuration;
 use tests::{
-    Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, binary, command, config, listen, turned_away,
-    wall_clock,
+    Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, config, listen, turned_away, wall_clock,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -51,18 +50,6 @@ fn attempted(daemon: &Daemon<'_>, flow: Flow<'_>, attempts: u64) {
     });
 }
 
-fn status(daemon: &Daemon<'_>, pair: &Pair) -> (Option<i32>, String) {
-    let output = command::output(
-        command::program("nsenter")
-            .arg(format!("--net={}", pair.host.path().display()))
-            .arg("--")
-            .arg(binary())
-            .args(["status", "--config"])
-            .arg(daemon.config_file()),
-    );
-    (output.status.code(), command::text(&output).0)
-}
-
 #[test]
 fn idle_until_somebody_tries_and_ok_from_then_on() {
     let pair = Pair::new();
@@ -74,7 +61,7 @@ fn idle_until_somebody_tries_and_ok_from_then_on() {
     works(&pair, &daemon, AGENT);
     works(&pair, &daemon, CLUSTER);
     daemon.verdict(SMB, "idle", None);
-    let (code, text) = status(&daemon, &pair);
+    let (code, text) = daemon.status();
     assert_eq!(code, Some(0), "{text}");
 }
 
@@ -92,7 +79,7 @@ fn missing_when_presence_is_due_and_unknown_until_then() {
     let said = daemon.verdict(CLUSTER, "unknown", None);
     assert_eq!(said.evidence.reason.as_deref(), Some("watched for less than 1h"));
     daemon.verdict(AGENT, "missing", Some("never-connected"));
-    let (code, text) = status(&daemon, &pair);
+    let (code, text) = daemon.status();
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("MISSING"), "{text}");
 
@@ -128,7 +115,7 @@ fn stranger_at_a_service_is_unexpected() {
     assert_eq!((stranger.received.packets, stranger.transmitted.packets), (sent.up, sent.down));
     // It is nobody's success.
     daemon.verdict(AGENT, "idle", None);
-    let (code, text) = status(&daemon, &pair);
+    let (code, text) = daemon.status();
     assert_eq!(code, Some(1), "{text}");
 }
 
@@ -201,7 +188,7 @@ fn blocked_by_the_hosts_firewall_until_it_is_mended() {
     let peer = &said.evidence.peers[0];
     assert_eq!((peer.received.syn, peer.received.packets), (attempts, attempts));
     assert_eq!(peer.transmitted.packets, 0);
-    let (code, text) = status(&daemon, &pair);
+    let (code, text) = daemon.status();
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("BLOCKED"), "{text}");
 
