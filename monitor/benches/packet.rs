@@ -39,7 +39,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut ports = PortSet::default();
     ports.insert(Transport::Tcp, SERVICE);
     ports.insert(Transport::Udp, UDP_SERVICE);
-    let mut hooks = Object::load(1024, false)?;
+    let mut hooks = Object::load(1024, false, None)?;
     hooks.set_ports(&ports)?;
     let mut baseline = EbpfLoader::new().btf(None).load(BASELINE)?;
     for name in ["empty", "five_tuple"] {

@@ -10,7 +10,7 @@ use crate::{
     config::{self, Config},
     discrepancy::Ledger,
     expect::{Expectation, Standing, documented_ports, expectations},
-    kernel::{KernelLog, Mode, Object, watch_interfaces},
+    kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
     names::{Known, KnownNames, Resolver},
     report,
     serve::Shared,
@@ -70,7 +70,9 @@ impl Daemon {
         let clock = Clock;
         let started = clock.now();
         let interfaces = watch_interfaces().await.context("listing the interfaces")?;
-        let mut object = Object::load(config.kernel.flows, options.kernel_log)?;
+        let pins = Pins::prepare(&config.kernel.pin, config.kernel.flows)
+            .with_context(|| format!("preparing {}", config.kernel.pin.display()))?;
+        let mut object = Object::load(config.kernel.flows, options.kernel_log, pins.as_ref())?;
         let kernel_log = options.kernel_log.then(|| KernelLog::open(&mut object)).transpose()?;
         let plan = Plan::of(config, KnownNames::new(), clock);
         let ports = documented_ports(&plan.expectations);

@@ -57,6 +57,18 @@ fn directory(namespace: &Namespace) -> PathBuf {
     env::temp_dir().join(namespace.name())
 }
 
+/// A config of which no map is left pinned, unless it says itself where.
+fn without_pins(config: &str) -> String {
+    const NOWHERE: &str = "pin = \"/proc/nowhere\"\n";
+    if config.contains("\npin = ") {
+        config.to_owned()
+    } else if config.contains("[kernel]\n") {
+        config.replace("[kernel]\n", &format!("[kernel]\n{NOWHERE}"))
+    } else {
+        format!("{config}\n[kernel]\n{NOWHERE}")
+    }
+}
+
 impl<'n> Daemon<'n> {
     /// Starts it with the text of a config, and waits until it is ready.
     pub fn start(namespace: &'n Namespace, config: &str) -> Self {
@@ -86,7 +98,7 @@ impl<'n> Daemon<'n> {
     pub fn launch(namespace: &'n Namespace, config: &str, arguments: &[&str]) -> Self {
         let directory = directory(namespace);
         fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("config.toml"), config).unwrap();
+        fs::write(directory.join("config.toml"), without_pins(config)).unwrap();
         let log = fs::File::create(directory.join("log")).unwrap();
         let etc = directory.join("etc");
         let mut command = program("nsenter");
@@ -140,7 +152,7 @@ impl<'n> Daemon<'n> {
 
     /// Replaces the config and tells it so.
     pub fn reload(&self, config: &str) {
-        fs::write(self.config_file(), config).unwrap();
+        fs::write(self.config_file(), without_pins(config)).unwrap();
         self.signal(Signal::SIGHUP);
     }
 

@@ -26,7 +26,7 @@ pub(super) fn run(format: Format) -> anyhow::Result<ExitCode> {
 /// Loads every program, and attaches for a moment those that belong to no interface.
 fn programs() -> Vec<support::Check> {
     const FLOWS: u32 = 16;
-    let loaded = Object::load(FLOWS, false);
+    let loaded = Object::load(FLOWS, false, None);
     let mut checks = vec![support::Check {
         name: "programs",
         good: loaded.is_ok(),

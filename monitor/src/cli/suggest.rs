@@ -130,7 +130,7 @@ async fn count(ports: PortSet, mode: Mode, time: Duration) -> anyhow::Result<Sna
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let interfaces = watch_interfaces().await.context("listing the interfaces")?;
-    let object = Object::load(Kernel::default().flows, false)?;
+    let object = Object::load(Kernel::default().flows, false, None)?;
     let mut source =
         KernelSource::start(object, mode, interfaces, ports, &MACHINE_HOOKS, Clock.now())?;
     let end = sleep(time);

@@ -1,6 +1,7 @@
 //! `[web]` and `[kernel]`: how the daemon itself runs.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use super::log::{At, Log};
 use super::section::Field;
@@ -32,11 +33,13 @@ pub struct Kernel {
     pub flows: u32,
     /// Hooks that are not attached, by name.
     pub disable: Vec<&'static str>,
+    /// Where the counts are kept over a restart, if it is in bpffs.
+    pub pin: PathBuf,
 }
 
 impl Default for Kernel {
     fn default() -> Self {
-        Self { flows: 16_384, disable: Vec::new() }
+        Self { flows: 16_384, disable: Vec::new(), pin: PathBuf::from("/sys/fs/bpf/backupflow") }
     }
 }
 
@@ -82,7 +85,12 @@ fn mean_listen(listen: &At<String>, log: &mut Log<'_>) -> Option<SocketAddr> {
 pub(super) fn mean_kernel(kernel: &written::Kernel, log: &mut Log<'_>) -> Option<Kernel> {
     let flows = mean_flows(&kernel.flows, log);
     let disable = mean_disable(&kernel.disable, log);
-    Some(Kernel { flows: flows?, disable: disable? })
+    let pin = match &kernel.pin {
+        Field::Absent => Some(Kernel::default().pin),
+        Field::Invalid => None,
+        Field::Given(pin) => mean_pin(pin, log),
+    };
+    Some(Kernel { flows: flows?, disable: disable?, pin: pin? })
 }
 
 fn mean_flows(flows: &Field<i64>, log: &mut Log<'_>) -> Option<u32> {
@@ -121,4 +129,14 @@ fn mean_disable(disable: &Field<Vec<At<String>>>, log: &mut Log<'_>) -> Option<V
         }
     }
     (hooks.len() == names.len()).then_some(hooks)
+}
+
+fn mean_pin(pin: &At<String>, log: &mut Log<'_>) -> Option<PathBuf> {
+    let path = PathBuf::from(&pin.value);
+    if path.is_absolute() && path.parent().is_some() {
+        return Some(path);
+    }
+    let help = "write a directory in bpffs, such as `/sys/fs/bpf/backupflow`".to_owned();
+    log.fault(&pin.place, format!("{} is no full path", words::quote(&pin.value)), Some(help));
+    None
 }

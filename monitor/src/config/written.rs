@@ -57,6 +57,7 @@ pub(super) struct Web {
 pub(super) struct Kernel {
     pub(super) flows: Field<i64>,
     pub(super) disable: Field<Vec<At<String>>>,
+    pub(super) pin: Field<String>,
 }
 
 impl Document {
@@ -161,11 +162,12 @@ impl Web {
 impl Kernel {
     fn read(section: Option<Section<'_, '_>>, log: &mut Log<'_>) -> Self {
         let Some(mut section) = section else {
-            return Self { flows: Field::Absent, disable: Field::Absent };
+            return Self { flows: Field::Absent, disable: Field::Absent, pin: Field::Absent };
         };
         let flows = section.integer("flows", log);
         let disable = section.strings("disable", log);
+        let pin = section.string("pin", log);
         section.finish(log);
-        Self { flows, disable }
+        Self { flows, disable, pin }
     }
 }

@@ -10,6 +10,7 @@ mod log;
 mod machine;
 mod object;
 pub mod offsets;
+mod pins;
 mod processes;
 mod qdisc;
 mod sockets;
@@ -24,6 +25,7 @@ pub use interfaces::{Interface, Place, watch_interfaces};
 pub use log::KernelLog;
 pub use machine::MachineHooks;
 pub use object::Object;
+pub use pins::Pins;
 pub use processes::holders;
 pub use sockets::{Listener, connections, listeners, open_flows};
 

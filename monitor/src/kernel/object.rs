@@ -19,6 +19,7 @@ use super::{
     clock::{Ages, Clock},
     counts::CountMap,
     offsets::Knowledge,
+    pins::Pins,
 };
 
 /// The programs, as the build embeds them.
@@ -71,11 +72,16 @@ impl std::fmt::Debug for Object {
 impl Object {
     /// Loads the programs of TC, with room for `flows` flows. With `log`, the programs report rare
     /// events to the log. The others are loaded when they are attached.
-    pub fn load(flows: u32, log: bool) -> Result<Self, Error> {
+    /// Maps that are pinned go on where they were left.
+    pub fn load(flows: u32, log: bool, pins: Option<&Pins>) -> Result<Self, Error> {
         let known = Knowledge::of_this_kernel().map_err(|error| error.to_string());
         let offsets = known.as_ref().map_or_else(|_| Offsets::default(), |known| known.offsets);
         let log_level = if log { u8::MAX } else { 0 };
-        let mut ebpf = EbpfLoader::new()
+        let mut loader = EbpfLoader::new();
+        for (map, path) in pins.into_iter().flat_map(Pins::maps) {
+            loader.map_pin_path(map, path);
+        }
+        let mut ebpf = loader
             .btf(None)
             .map_max_entries(names::FLOWS, flows)
             .map_max_entries(names::SOCKETS, flows)
@@ -184,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_kernel_takes_every_program_and_every_name_is_there() {
-        let mut object = Object::load(16, false).unwrap();
+        let mut object = Object::load(16, false, None).unwrap();
         for name in TC_PROGRAMS {
             object.program(name).unwrap();
         }

@@ -145,7 +145,7 @@ fn bpffs() -> Check {
         name: "bpffs",
         good: there.is_some(),
         found: there.map_or("not mounted".to_owned(), |root| root.display().to_string()),
-        without: "nothing is lost yet: this version keeps no counts over a restart",
+        without: "counts begin at zero with every start of the daemon",
         required: false,
     }
 }

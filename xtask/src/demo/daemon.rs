@@ -55,6 +55,10 @@ peers.dlo-administration-console = ["10.30.0.99"]
 
 [web]
 listen = "127.0.0.1:10150"
+
+# The demo leaves nothing behind.
+[kernel]
+pin = "/proc/nowhere"
 "#;
 
 /// What is said of one expectation.

@@ -72,7 +72,7 @@ fn unknown_keys_are_faults_in_every_table() {
 #[test]
 fn a_misspelt_key_gets_a_suggestion() {
     let help = help(&with("[kernel]\nflow = 1"));
-    assert_eq!(help, "did you mean `flows`? known keys: `disable`, `flows`");
+    assert_eq!(help, "did you mean `flows`? known keys: `disable`, `flows`, `pin`");
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! Maps that outlive the daemon: pinned in bpffs, so that a restart, an upgrade or a kill loses no
+//! count.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
+
+use aya::maps::{MapInfo, MapType};
+use monitor_common::{
+    ABI_VERSION, ConnectionCounts, DropCounts, DropKey, FlowCounts, FlowKey, Loss, names,
+};
+use nix::sys::statfs::{FsType, statfs};
+
+/// What a file system of pins is called by the kernel.
+const BPF_FS: i64 = 0xcafe_4a11;
+
+/// Where the maps of this version and this network namespace are pinned.
+#[derive(Clone, Debug)]
+pub struct Pins {
+    directory: PathBuf,
+}
+
+/// What a map has to be like to be taken over: the kernel would let any other be used, and be written
+/// past its end.
+struct Layout {
+    name: &'static str,
+    kind: MapType,
+    key: usize,
+    value: usize,
+    entries: u32,
+}
+
+impl Pins {
+    /// Prepares the place below a directory. `None` where it is not in bpffs: then the maps go with
+    /// the daemon.
+    pub fn prepare(below: &Path, flows: u32) -> io::Result<Option<Self>> {
+        if !below.parent().is_some_and(is_bpffs) {
+            return Ok(None);
+        }
+        let namespace = fs::metadata("/proc/self/ns/net")?.ino();
+        let directory = below.join(format!("v{ABI_VERSION}-{namespace}"));
+        fs::create_dir_all(&directory)?;
+        let pins = Self { directory };
+        for layout in layouts(flows) {
+            let path = pins.path(layout.name);
+            if path.exists() && !layout.fits(&path) {
+                tracing::warn!(
+                    map = layout.name,
+                    "a pinned map has another layout: counting starts afresh"
+                );
+                fs::remove_file(&path)?;
+            }
+        }
+        Ok(Some(pins))
+    }
+
+    /// The pinned maps, with their files.
+    pub fn maps(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
+        layouts(0).into_iter().map(|layout| (layout.name, self.path(layout.name)))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+fn is_bpffs(path: &Path) -> bool {
+    statfs(path).is_ok_and(|found| found.filesystem_type() == FsType(BPF_FS))
+}
+
+fn layouts(flows: u32) -> [Layout; 5] {
+    let hash =
+        |name, key, value| Layout { name, kind: MapType::PerCpuHash, key, value, entries: flows };
+    [
+        hash(names::FLOWS, size_of::<FlowKey>(), size_of::<FlowCounts>()),
+        hash(names::SOCKETS, size_of::<FlowKey>(), size_of::<FlowCounts>()),
+        hash(names::DROPS, size_of::<DropKey>(), size_of::<DropCounts>()),
+        hash(names::CONNECTIONS, size_of::<FlowKey>(), size_of::<ConnectionCounts>()),
+        Layout {
+            name: names::LOST,
+            kind: MapType::PerCpuArray,
+            key: size_of::<u32>(),
+            value: size_of::<u64>(),
+            entries: Loss::COUNT,
+        },
+    ]
+}
+
+impl Layout {
+    fn fits(&self, pin: &Path) -> bool {
+        let size = |bytes: u32| usize::try_from(bytes).ok();
+        MapInfo::from_pin(pin).is_ok_and(|found| {
+            found.map_type().is_ok_and(|kind| kind == self.kind)
+                && size(found.key_size()) == Some(self.key)
+                && size(found.value_size()) == Some(self.value)
+                && found.max_entries() == self.entries
+        })
+    }
+}
