@@ -103,7 +103,7 @@ fn peer_that_moves_is_followed_when_the_ttl_has_run_out() {
     let third = talk(&pair, HOST4, 50051, 30_000);
     counted(&daemon, AGENT, &[first, second], 1);
     let stranger = daemon.next_report().unexpected.remove(0);
-    assert_eq!((&*stranger.flow, &*stranger.cause), ("agent-50051", "unexpected-peer"));
+    assert_eq!((&*stranger.flow, &*stranger.cause), ("agent-50051", "address-changed"));
     assert_eq!(stranger.peer, PEER4.to_string());
     let packets = (stranger.received.packets, stranger.transmitted.packets);
     assert_eq!(packets, (third.up, third.down));

@@ -10,7 +10,7 @@ use super::{
     verdict::{Gathered, Sight},
 };
 use crate::{
-    expect::{Expectation, Key, Match, Matcher, Names, Standing},
+    expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
     observe::{Counters, Drop, FlowId, Listening, Outcome, Snapshot, Tally, Transport, add},
 };
 
@@ -162,7 +162,7 @@ impl Ledger {
             let before = lost.iter().map(|(_, until)| &until.tally).max_by_key(|t| t.packets());
             if matches.is_empty()
                 && before.is_none_or(|before| tally.packets() > before.packets())
-                && let Some(stranger) = matcher.stranger(flow, tally)
+                && let Some(stranger) = moved(&lost).or_else(|| matcher.stranger(flow, tally))
                 && tally.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
             {
                 unexpected.push(Unexpected {
@@ -272,6 +272,12 @@ impl Ledger {
             }
         }
     }
+}
+
+/// What is said of a flow whose peer was known by a name that has another address now.
+fn moved(lost: &[(Match, &Until)]) -> Option<Stranger> {
+    let (found, _) = lost.first()?;
+    Some(Stranger { nearest: found.expectation, cause: Cause::AddressChanged })
 }
 
 /// What tells the expectations of which one is enough; `None` for one that has no alternative.
