@@ -17,7 +17,7 @@ use monitor_common::{
 
 use crate::{
     maps::{count_drop, documented, is_known, lose},
-    memory::{Memory, Namespace, argument, field, namespace, namespace_of_socket, offset},
+    memory::{Memory, Namespace, argument, field, namespace, namespace_of_socket, offset, read},
 };
 
 /// No header of that kind.
@@ -33,7 +33,11 @@ fn drop(context: RawTracePointContext) -> i32 {
     let receiver = if offset!(drop_arguments) >= 4 { argument(arguments, 3) } else { 0 };
     let head: u64 = field(skb, offset!(skb_head));
     let network: u16 = field(skb, offset!(skb_network_header));
-    let bytes = Memory(head + u64::from(network));
+    let start = head + u64::from(network);
+    if is_unrelated(start) {
+        return 0;
+    }
+    let bytes = Memory(start);
     let Ok(packet) = packet::locate_plain(&bytes, Link::Ip) else {
         return 0;
     };
@@ -44,6 +48,26 @@ fn drop(context: RawTracePointContext) -> i32 {
         dropped.count(to_service, from_service);
     }
     0
+}
+
+/// Whether no port of the packet is documented, as far as one read of the usual headers tells: most
+/// packets of a machine are looked at no further.
+#[expect(clippy::host_endian_bytes, reason = "words are bytes in memory, not numbers")]
+#[inline(always)]
+fn is_unrelated(start: u64) -> bool {
+    let words: [u32; 11] = read(start);
+    let [version, ..] = words[0].to_ne_bytes();
+    let (protocol, ports) = match version {
+        0x45 => (words[2].to_ne_bytes()[1], words[5]),
+        0x60..=0x6f => (words[1].to_ne_bytes()[2], words[10]),
+        _ => return false,
+    };
+    let Some(transport) = Transport::from_protocol(protocol) else {
+        return false;
+    };
+    let [a, b, c, d] = ports.to_ne_bytes();
+    let is_documented = |port| documented(transport, u16::from_be_bytes(port));
+    !is_documented([a, b]) && !is_documented([c, d])
 }
 
 /// A dropped packet on a documented port.

@@ -38,7 +38,7 @@ pub(crate) fn known(at: usize) -> u32 {
 /// A value at an address, zero where there is none.
 #[inline(always)]
 pub(crate) fn read<T: Number>(address: u64) -> T {
-    #[expect(clippy::cast_possible_truncation, reason = "a number has at most eight bytes")]
+    #[expect(clippy::cast_possible_truncation, reason = "a number has a few bytes")]
     let size = size_of::<T>() as u32;
     let mut value = T::default();
     // SAFETY: the helper writes as many bytes as the value has, and checks the address itself.
@@ -54,12 +54,13 @@ pub(crate) fn field<T: Number>(address: u64, offset: u32) -> T {
     read(address + u64::from(offset))
 }
 
-/// Plain integers.
+/// Plain integers, and a few of them.
 pub(crate) trait Number: Copy + Default {}
 impl Number for u8 {}
 impl Number for u16 {}
 impl Number for u32 {}
 impl Number for u64 {}
+impl Number for [u32; 11] {}
 
 /// The bytes from an address on. There is always a next one: behind the end it is zero, or another's.
 pub(crate) struct Memory(pub(crate) u64);

@@ -14,7 +14,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "the benchmark loads programs into the kernel: run it as root"
     );
     setup::ensure()?;
-    for bench in ["config", "packet"] {
+    for bench in ["config", "packet", "drop"] {
         let words = ["cargo", "bench", "--quiet", "--package", "monitor", "--bench", bench];
         execute(&mut in_group(&words))?;
     }
