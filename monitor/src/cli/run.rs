@@ -78,11 +78,13 @@ async fn watch(daemon: &mut Daemon) -> anyhow::Result<()> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => daemon.tick()?,
-            () = daemon.interfaces_changed() => daemon.follow_interfaces(),
+            // In this order, so that a reload that was asked for before the end still happens.
+            biased;
             _ = hang_up.recv() => daemon.reload()?,
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
+            _ = ticks.tick() => daemon.tick()?,
+            () = daemon.interfaces_changed() => daemon.follow_interfaces(),
         }
     }
 }
