@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use super::{
     Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict, evidence,
     past::{Pasts, Until},
+    totals::Totals,
     verdict::{Gathered, Sight},
 };
 use crate::{
     expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
-    observe::{Counters, Drop, FlowId, Listening, Outcome, Snapshot, Tally, Transport, add},
+    observe::{Counters, Drop, FlowId, Listening, Snapshot, Tally, Transport, add},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
@@ -36,12 +37,8 @@ pub struct Judgement {
     pub failing: Vec<Failing>,
     /// Peers seen.
     pub peers_seen: usize,
-    /// Packets that this host dropped, by reason.
-    pub dropped: BTreeMap<String, u64>,
-    /// What became of connections.
-    pub outcomes: BTreeMap<Outcome, u64>,
-    /// Segments that this host sent again.
-    pub retransmitted: u64,
+    /// What the hooks besides the wire counted.
+    pub totals: Totals,
     /// Counts by the peer's index in the expectation's list; those of an open group under `None`.
     pub counts: BTreeMap<Option<usize>, PeerCounts>,
 }
@@ -100,6 +97,7 @@ pub struct Ledger {
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<(Key, Option<usize>), PeerCounts>,
+    retired_totals: HashMap<Key, Totals>,
 }
 
 /// What the ledger says after a snapshot.
@@ -123,6 +121,7 @@ impl Ledger {
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
+            retired_totals: HashMap::new(),
         }
     }
 
@@ -205,6 +204,7 @@ impl Ledger {
         };
         Gathered {
             counts: labels.into_iter().map(|label| (label, retired(label))).collect(),
+            totals: self.retired_totals.get(&expectation.key).cloned().unwrap_or_default(),
             ..Gathered::default()
         }
     }
@@ -217,8 +217,9 @@ impl Ledger {
             let lost = self.pasts.follow(flow, tally, None, expectations, &mut matches);
             let lost = lost.into_iter().map(|(found, until)| (found, &until.tally));
             for (found, tally) in matches.into_iter().map(|found| (found, tally)).chain(lost) {
-                let key = (expectations[found.expectation].key.clone(), found.peer);
-                let counts = self.retired.entry(key).or_default();
+                let key = expectations[found.expectation].key.clone();
+                self.retired_totals.entry(key.clone()).or_default().take_in(tally);
+                let counts = self.retired.entry((key, found.peer)).or_default();
                 counts.take_in(tally, found.mirrored);
             }
             self.pasts.remove(flow);
@@ -246,9 +247,7 @@ impl Ledger {
             last_seen: gathered.counts.values().filter_map(|counts| counts.last_seen).max(),
             last_success: gathered.last_success(),
             failing: gathered.failing,
-            dropped: gathered.dropped,
-            outcomes: gathered.outcomes,
-            retransmitted: gathered.retransmitted,
+            totals: gathered.totals,
             peers_seen: gathered.peers_seen,
             counts: gathered.counts,
         }
@@ -353,13 +352,7 @@ impl Gathered {
         if flow.transport == Transport::Udp && track.last_success.is_none() {
             self.one_way = self.one_way.max(tally.last_seen());
         }
-        for drop in &tally.dropped {
-            *self.dropped.entry(drop.reason.clone()).or_default() += drop.packets;
-        }
-        for (outcome, happened) in &tally.outcomes {
-            *self.outcomes.entry(*outcome).or_default() += happened.times;
-        }
-        self.retransmitted += tally.retransmitted.times;
+        self.totals.take_in(tally);
         if let Some(failure) = track.failing() {
             self.failing.push(Failing {
                 flow: *flow,

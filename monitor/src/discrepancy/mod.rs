@@ -10,6 +10,7 @@ mod past;
 pub mod reasons;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod track;
 mod verdict;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
 pub use ledger::{Assessment, Failing, Judgement, Ledger, PeerCounts, Unexpected};
+pub use totals::Totals;
 pub use track::{Attempt, Failure, Track};
 
 /// How long a success counts where the config says nothing, and how long a failure stays after the

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Blindness, Cause, DEFAULT_WINDOW, Failing, PeerCounts, Verdict};
+use super::{Blindness, Cause, DEFAULT_WINDOW, Failing, PeerCounts, Verdict, totals::Totals};
 use crate::{
     config::Peer,
     expect::{Expectation, Names, Peers, is_resolved},
-    observe::{DROP, Loss, Outcome, SOCKET_EGRESS, Side, Snapshot},
+    observe::{DROP, Loss, SOCKET_EGRESS, Side, Snapshot},
 };
 
 /// What is gathered for one expectation while the flows are gone through.
@@ -22,9 +22,7 @@ pub(super) struct Gathered {
     pub(super) alternative: Option<Timestamp>,
     pub(super) one_way: Option<Timestamp>,
     pub(super) peers_seen: usize,
-    pub(super) dropped: BTreeMap<String, u64>,
-    pub(super) outcomes: BTreeMap<Outcome, u64>,
-    pub(super) retransmitted: u64,
+    pub(super) totals: Totals,
 }
 
 impl Gathered {

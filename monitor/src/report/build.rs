@@ -114,15 +114,15 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidenc
             })
             .collect(),
         peers_seen: judgement.peers_seen,
-        dropped: judgement.dropped.clone(),
+        dropped: judgement.totals.dropped.clone(),
         outcomes: Outcome::ALL
             .into_iter()
             .map(|outcome| {
-                let times = judgement.outcomes.get(&outcome).copied().unwrap_or(0);
+                let times = judgement.totals.outcomes.get(&outcome).copied().unwrap_or(0);
                 (outcome.name().to_owned(), times)
             })
             .collect(),
-        retransmitted: judgement.retransmitted,
+        retransmitted: judgement.totals.retransmitted,
         failing: judgement
             .failing
             .iter()

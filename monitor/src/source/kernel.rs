@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{FlowCounts, FlowKey, Loss};
+use monitor_common::{DropCounts, DropKey, FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
 use crate::{
@@ -97,7 +97,7 @@ impl KernelSource {
         let mut flows = BTreeMap::new();
         for (key, counts) in &counted {
             if let Some(id) = flow_id(key) {
-                flows.insert(id, self.tally(counts, ages, now));
+                flows.insert(id, self.with_wire(Tally::default(), counts, ages, now));
             }
         }
         let at = |jiffies| moment(ages, jiffies, now);
@@ -108,7 +108,8 @@ impl KernelSource {
                 tally.socket_transmitted = counts.transmitted;
             }
         }
-        for (key, counts) in self.object.drops.read()? {
+        let dropped = self.object.drops.read()?;
+        for (key, counts) in &dropped {
             if let Some(id) = flow_id(&key.flow) {
                 flows.entry(id).or_default().dropped.push(Drop {
                     reason: self.object.reason(key.reason()),
@@ -137,7 +138,7 @@ impl KernelSource {
                     Happened { times: counts.retransmitted, last: at(counts.last_retransmitted) };
             }
         }
-        let evicted = self.evict(&counted, &mut flows, ages, now)?;
+        let evicted = self.evict(&counted, &dropped, &mut flows, ages, now)?;
         Ok(Snapshot {
             taken: now,
             flows,
@@ -191,6 +192,7 @@ impl KernelSource {
     fn evict(
         &mut self,
         counted: &[(FlowKey, FlowCounts)],
+        dropped: &[(DropKey, DropCounts)],
         flows: &mut BTreeMap<FlowId, Tally>,
         ages: Ages,
         now: Timestamp,
@@ -207,14 +209,20 @@ impl KernelSource {
                 .and_then(Tally::last_seen)
                 .is_none_or(|seen| now.duration_since(seen) > EVICT_AFTER);
             if idle && let Some(counts) = self.object.flows.evict(*key)? {
-                flows.remove(&id);
-                evicted.push((id, self.tally(&counts, ages, now)));
+                let others = flows.remove(&id).unwrap_or_default();
+                evicted.push((id, self.with_wire(others, &counts, ages, now)));
+                // What the other hooks counted of it goes with it.
+                self.object.sockets.evict(*key)?;
+                self.object.connections.evict(*key)?;
+                for (drop, _) in dropped.iter().filter(|(drop, _)| drop.flow == *key) {
+                    self.object.drops.evict(*drop)?;
+                }
             }
         }
         Ok(evicted)
     }
 
-    fn tally(&self, counts: &FlowCounts, ages: Ages, now: Timestamp) -> Tally {
+    fn with_wire(&self, others: Tally, counts: &FlowCounts, ages: Ages, now: Timestamp) -> Tally {
         Tally {
             received: counts.received,
             transmitted: counts.transmitted,
@@ -222,7 +230,7 @@ impl KernelSource {
             last_received: moment(ages, counts.last_received, now),
             last_transmitted: moment(ages, counts.last_transmitted, now),
             interface: self.attachments.name(counts.interface),
-            ..Tally::default()
+            ..others
         }
     }
 }

@@ -39,13 +39,20 @@ fn evicted_flows_stay_in_the_totals() {
     let agent = flow(Side::Server, "10.20.0.7", 50051);
     bench.receive(agent, syn);
     bench.transmit(agent, syn_ack);
+    let tally = bench.flow(agent);
+    tally.socket_received.packets = 7;
+    tally.retransmitted.times = 3;
     bench.assess();
     let tally = bench.snapshot.flows.remove(&agent).unwrap();
     bench.snapshot.evicted.push((agent, tally));
     assert_eq!(bench.judge("agent-50051").counts[&Some(0)].received.packets, 1);
     bench.snapshot.evicted.clear();
     bench.receive(agent, syn);
-    assert_eq!(bench.judge("agent-50051").counts[&Some(0)].received.packets, 2);
+    bench.flow(agent).retransmitted.times = 1;
+    let judgement = bench.judge("agent-50051");
+    assert_eq!(judgement.counts[&Some(0)].received.packets, 2);
+    assert_eq!(judgement.counts[&Some(0)].socket_received.packets, 7);
+    assert_eq!(judgement.totals.retransmitted, 4);
 }
 
 #[test]

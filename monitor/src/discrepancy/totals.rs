@@ -1,0 +1,28 @@
+//! What is added up over all peers of an expectation.
+
+use std::collections::BTreeMap;
+
+use crate::observe::{Outcome, Tally};
+
+/// What the hooks besides the wire counted for an expectation.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Packets that this host dropped, by the kernel's reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// What became of connections.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Segments that this host sent again.
+    pub retransmitted: u64,
+}
+
+impl Totals {
+    pub(super) fn take_in(&mut self, tally: &Tally) {
+        for drop in &tally.dropped {
+            *self.dropped.entry(drop.reason.clone()).or_default() += drop.packets;
+        }
+        for (outcome, happened) in &tally.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += happened.times;
+        }
+        self.retransmitted += tally.retransmitted.times;
+    }
+}
