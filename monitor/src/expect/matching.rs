@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    ops::RangeInclusive,
 };
 
 use catalog::Ports;
@@ -47,24 +48,32 @@ pub struct Matcher<'a> {
     expectations: &'a [Expectation],
     names: &'a Names,
     by_port: HashMap<(Transport, u16), Vec<usize>>,
+    wide: Vec<(Transport, RangeInclusive<u16>, usize)>,
 }
+
+/// A range of more ports than this is looked through, not indexed port by port.
+const WIDE: usize = 64;
 
 impl<'a> Matcher<'a> {
     /// An index of the expectations.
     pub fn new(expectations: &'a [Expectation], names: &'a Names) -> Self {
         let mut by_port: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut wide = Vec::new();
         for (index, expectation) in expectations.iter().enumerate() {
             for transport in &expectation.transports {
                 for ports in &expectation.ports {
-                    if let Ports::Range { first, last } = ports {
-                        for port in *first..=*last {
-                            by_port.entry((*transport, port)).or_default().push(index);
-                        }
+                    let Ports::Range { first, last } = *ports else { continue };
+                    if (first..=last).len() > WIDE {
+                        wide.push((*transport, first..=last, index));
+                        continue;
+                    }
+                    for port in first..=last {
+                        by_port.entry((*transport, port)).or_default().push(index);
                     }
                 }
             }
         }
-        Self { expectations, names, by_port }
+        Self { expectations, names, by_port, wide }
     }
 
     /// Every expectation that covers a flow; more than one where systems share a port.
@@ -130,8 +139,13 @@ impl<'a> Matcher<'a> {
     }
 
     fn on_port(&self, flow: &FlowId) -> impl Iterator<Item = usize> {
-        let indices = self.by_port.get(&(flow.transport, flow.service_port));
-        indices.into_iter().flatten().copied()
+        let (transport, port) = (flow.transport, flow.service_port);
+        let indexed = self.by_port.get(&(transport, port)).into_iter().flatten().copied();
+        let in_range = self
+            .wide
+            .iter()
+            .filter(move |(of, ports, _)| *of == transport && ports.contains(&port));
+        indexed.chain(in_range.map(|(_, _, index)| *index))
     }
 
     /// `None` where the address is not a peer, `Some(None)` where anyone is.

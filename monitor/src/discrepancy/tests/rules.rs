@@ -165,3 +165,23 @@ fn plain_text_port_is_unexpected_once_the_config_says_that_tls_is_on() {
     let of = |flow: &str| judged.clone().find(|(e, _)| e.key.flow == flow).unwrap().1.is_some();
     assert!(!of("backup-32004") && of("backup-ssl-32007"));
 }
+
+#[test]
+fn every_port_of_a_wide_range_is_covered() {
+    let config = "[[system]]\nproduct = \"arctera-dlo\"\nroles = [\"dlo-client\"]\nscenario = \"non-boi\"\n\
+                  peers.dlo-administration-server = [\"10.1.1.1\"]\n\
+                  peers.dlo-administration-console = [\"10.1.1.2\"]\n";
+    for (port, expected) in [
+        (135, Verdict::Ok),
+        (49151, Verdict::Idle),
+        (49152, Verdict::Ok),
+        (57000, Verdict::Ok),
+        (65535, Verdict::Ok),
+    ] {
+        let mut bench = bench(config);
+        let push = flow(Side::Server, "10.1.1.1", port);
+        bench.receive(push, syn);
+        bench.transmit(push, syn_ack);
+        assert_eq!(bench.verdict("push-install").0, expected, "{port}");
+    }
+}
