@@ -36,7 +36,7 @@ pub use namespace::{Counted, Namespace};
 pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};
 pub use raw::RawSocket;
 pub use report::{
-    Counts, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Unexpected,
+    Counts, Difference, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Unexpected,
 };
 pub use sys::TcpInfo;
 pub use tcp::{Exchange, Open, attempt, attempt_from, connect_from, listen, turned_away};

@@ -92,10 +92,21 @@ pub struct Evidence {
     pub outcomes: BTreeMap<String, u64>,
     /// Segments that the host sent again.
     pub retransmitted: u64,
+    /// What got lost between the device and the sockets, where both are watched.
+    pub difference: Option<Difference>,
     /// How many these are.
     pub failing_total: usize,
     /// Why nothing more can be said.
     pub reason: Option<String>,
+}
+
+/// Packets that one layer of the host saw, and the next one did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Difference {
+    /// They reached no socket.
+    pub received: u64,
+    /// They left by no device.
+    pub transmitted: u64,
 }
 
 /// What was counted for one peer of the config.

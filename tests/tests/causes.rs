@@ -9,8 +9,8 @@ use std::{
 
 use nix::sys::socket::Backlog;
 use tests::{
-    DEADLINE, Daemon, Expectation, Flow, ForeignProgram, HOST4, Namespace, Open, PEER4, Pair,
-    attempt, attempt_from, config, golden, listen, turned_away, udp_socket,
+    DEADLINE, Daemon, Difference, Expectation, Flow, ForeignProgram, HOST4, Namespace, Open, PEER4,
+    Pair, attempt, attempt_from, config, golden, listen, turned_away, udp_socket,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -76,6 +76,7 @@ fn firewall_drops_on_the_way_in_before_routing() {
     let blocked = pair.host.nft_counter("blocked");
     assert!(blocked >= 2, "{blocked}");
     assert_eq!(dropped(&said), ("NETFILTER_DROP", true, blocked));
+    assert_eq!(said.evidence.difference, Some(Difference { received: blocked, transmitted: 0 }));
 }
 
 #[test]
@@ -98,6 +99,8 @@ fn firewall_drops_on_the_way_out() {
     let blocked = pair.host.nft_counter("blocked");
     assert!(blocked >= 2, "{blocked}");
     assert_eq!(dropped(&said), ("NETFILTER_DROP", false, blocked));
+    // What the firewall drops there was not sent by a socket either.
+    assert_eq!(said.evidence.difference, Some(Difference { received: 0, transmitted: 0 }));
     // Nothing of it was on the wire.
     assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
     assert_eq!(said.evidence.failing[0].attempts, blocked);
@@ -164,7 +167,9 @@ fn no_neighbour_answers() {
     pair.host.ip("neigh flush dev eth0\nneigh del 10.20.0.2 dev eth0");
     pair.peer.ip("link set eth0 arp off");
     let said = outbound(&pair, "no-neighbour-answers", "blocked", "neighbor-unreachable");
-    assert_eq!(dropped(&said).0, "NEIGH_FAILED");
+    let (reason, _, lost) = dropped(&said);
+    assert_eq!(reason, "NEIGH_FAILED");
+    assert_eq!(said.evidence.difference, Some(Difference { received: 0, transmitted: lost }));
     assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
 }
 
@@ -317,6 +322,23 @@ fn client_still_uses_the_port_without_encryption() {
     assert_eq!((&*stranger.flow, &*stranger.cause), ("backup-32004", "plaintext-port"));
     golden("client-still-uses-the-port-without-encryption", &daemon.status().1);
     daemon.verdict(Flow("backup-ssl-32007", "server", "client"), "idle", None);
+}
+
+#[test]
+fn peer_still_uses_the_documented_port() {
+    let pair = Pair::new();
+    let config = config::SQL_SERVER.to_owned() + "\n[system.ports]\n\"agent-50051\" = 50061\n";
+    let daemon = Daemon::start(&pair.host, &config);
+    turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
+    let report = daemon.settles("the stranger", |report| match report.unexpected.as_slice() {
+        [stranger] if (stranger.received.packets, stranger.transmitted.packets) == (1, 1) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let stranger = &report.unexpected[0];
+    assert_eq!((&*stranger.flow, &*stranger.cause), ("agent-50051", "port-moved"));
+    assert_eq!((&stranger.peer, stranger.port), (&PEER4.to_string(), 50051));
+    golden("peer-still-uses-the-documented-port", &daemon.status().1);
+    daemon.verdict(AGENT, "idle", None);
 }
 
 #[test]

@@ -92,6 +92,8 @@ pub struct Unexpected {
 #[derive(Debug)]
 pub struct Ledger {
     sight: Sight,
+    /// A snapshot was taken in.
+    begun: bool,
     tracks: HashMap<FlowId, Track>,
     pasts: Pasts,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
@@ -116,6 +118,7 @@ impl Ledger {
     pub fn new(started: Timestamp) -> Self {
         Self {
             sight: Sight::since(started),
+            begun: false,
             tracks: HashMap::new(),
             pasts: Pasts::default(),
             verdicts: HashMap::new(),
@@ -134,6 +137,7 @@ impl Ledger {
     ) -> Assessment {
         let now = snapshot.taken;
         let matcher = Matcher::new(expectations, names);
+        let is_first = !std::mem::replace(&mut self.begun, true);
         self.sight.note(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
@@ -141,7 +145,8 @@ impl Ledger {
             expectations.iter().map(|expectation| self.start(expectation)).collect();
         let mut unexpected = Vec::new();
         for (flow, tally) in &snapshot.flows {
-            let track = self.tracks.entry(*flow).or_default();
+            let track =
+                self.tracks.entry(*flow).or_insert_with(|| Track::of(flow, tally, is_first));
             track.advance(flow, tally, now);
             let mut matches = matcher.matches(flow, tally);
             let success = track.last_success;
@@ -212,13 +217,16 @@ impl Ledger {
     /// Keeps the counts of flows that left the map, so that no total falls.
     fn retire(&mut self, snapshot: &Snapshot, expectations: &[Expectation], matcher: &Matcher<'_>) {
         for (flow, tally) in &snapshot.evicted {
-            self.tracks.remove(flow);
+            let track = self.tracks.remove(flow).unwrap_or_default();
             let mut matches = matcher.matches(flow, tally);
             let lost = self.pasts.follow(flow, tally, None, expectations, &mut matches);
             let lost = lost.into_iter().map(|(found, until)| (found, &until.tally));
             for (found, tally) in matches.into_iter().map(|found| (found, tally)).chain(lost) {
                 let key = expectations[found.expectation].key.clone();
-                self.retired_totals.entry(key.clone()).or_default().take_in(tally);
+                self.retired_totals
+                    .entry(key.clone())
+                    .or_default()
+                    .take_in(tally, track.difference());
                 let counts = self.retired.entry((key, found.peer)).or_default();
                 counts.take_in(tally, found.mirrored);
             }
@@ -352,7 +360,7 @@ impl Gathered {
         if flow.transport == Transport::Udp && track.last_success.is_none() {
             self.one_way = self.one_way.max(tally.last_seen());
         }
-        self.totals.take_in(tally);
+        self.totals.take_in(tally, track.difference());
         if let Some(failure) = track.failing() {
             self.failing.push(Failing {
                 flow: *flow,

@@ -5,6 +5,7 @@
 
 mod cause;
 mod evidence;
+mod layers;
 mod ledger;
 mod past;
 pub mod reasons;
@@ -21,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
+pub use layers::Difference;
 pub use ledger::{Assessment, Failing, Judgement, Ledger, PeerCounts, Unexpected};
 pub use totals::Totals;
 pub use track::{Attempt, Failure, Track};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Difference;
 use crate::observe::{Outcome, Tally};
 
 /// What the hooks besides the wire counted for an expectation.
@@ -13,10 +14,12 @@ pub struct Totals {
     pub outcomes: BTreeMap<Outcome, u64>,
     /// Segments that this host sent again.
     pub retransmitted: u64,
+    /// Packets that got lost between the device and the sockets.
+    pub difference: Difference,
 }
 
 impl Totals {
-    pub(super) fn take_in(&mut self, tally: &Tally) {
+    pub(super) fn take_in(&mut self, tally: &Tally, difference: Difference) {
         for drop in &tally.dropped {
             *self.dropped.entry(drop.reason.clone()).or_default() += drop.packets;
         }
@@ -24,5 +27,7 @@ impl Totals {
             *self.outcomes.entry(*outcome).or_default() += happened.times;
         }
         self.retransmitted += tally.retransmitted.times;
+        self.difference.received += difference.received;
+        self.difference.transmitted += difference.transmitted;
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DEFAULT_WINDOW, evidence};
+use super::{DEFAULT_WINDOW, Difference, evidence, layers::Layers};
 use crate::observe::{Counters, FlowId, Side, Tally, Transport};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
@@ -41,13 +41,32 @@ pub struct Track {
     made: u64,
     pending: Option<Failure>,
     failure: Option<Failure>,
+    layers: Layers,
     /// When both ends were last seen to talk.
     pub last_success: Option<Timestamp>,
 }
 
 impl Track {
+    /// Of a flow that is seen for the first time, in the first snapshot or in a later one.
+    pub(super) fn of(flow: &FlowId, tally: &Tally, is_first: bool) -> Self {
+        let seen = [tally.received, tally.transmitted, tally.socket_transmitted];
+        let is_opening = seen.iter().any(|counters| counters.syn > 0);
+        let is_new = !is_first && (is_opening || flow.transport == Transport::Udp);
+        let layers = if is_new { Layers::of_new_flow() } else { Layers::default() };
+        Self { layers, ..Self::default() }
+    }
+
+    /// What got lost between the device and the sockets.
+    pub(super) const fn difference(&self) -> Difference {
+        self.layers.difference
+    }
+
     /// Takes in the counts of a snapshot.
     pub fn advance(&mut self, flow: &FlowId, tally: &Tally, now: Timestamp) {
+        // What the host sends itself passes no device.
+        if !flow.loopback {
+            self.layers.advance(tally);
+        }
         let (request, answer, last_request, last_answer) = match flow.side {
             Side::Client => {
                 (tally.transmitted, tally.received, tally.last_transmitted, tally.last_received)

@@ -101,6 +101,12 @@ fn expectation(
 ) -> Expectation {
     let is_on = |option: &String| system.options.contains(option);
     let takes_over = flow.replaces.as_ref().is_some_and(|replaces| is_on(&replaces.option));
+    let changed = system.ports.get(&flow.id);
+    let (ports, former_ports) = match changed.map(|&port| Ports::Range { first: port, last: port })
+    {
+        Some(port) => (BTreeSet::from([port]), end.ports),
+        None => (end.ports, BTreeSet::new()),
+    };
     let presence = system.expect.iter().rfind(|presence| presence.covers(&flow.id));
     Expectation {
         key: Key {
@@ -112,10 +118,8 @@ fn expectation(
         },
         standing: standing(system, flow),
         transports: end.transports,
-        ports: match system.ports.get(&flow.id) {
-            Some(&port) => BTreeSet::from([Ports::Range { first: port, last: port }]),
-            None => end.ports,
-        },
+        ports,
+        former_ports,
         requirement: if takes_over { Requirement::Required } else { flow.requirement },
         purpose: flow.purpose.clone(),
         peers: match system.peers.get(group) {
@@ -153,7 +157,7 @@ pub fn documented_ports(expectations: &[Expectation]) -> PortSet {
     let mut set = PortSet::default();
     for expectation in expectations {
         for transport in &expectation.transports {
-            for ports in &expectation.ports {
+            for ports in expectation.ports.iter().chain(&expectation.former_ports) {
                 if let Ports::Range { first, last } = ports {
                     for port in *first..=*last {
                         set.insert(*transport, port);

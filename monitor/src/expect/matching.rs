@@ -1,7 +1,7 @@
 //! Which expectation an observed flow belongs to.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     ops::RangeInclusive,
 };
@@ -47,6 +47,13 @@ pub struct Stranger {
 pub struct Matcher<'a> {
     expectations: &'a [Expectation],
     names: &'a Names,
+    ports: Index,
+    former_ports: Index,
+}
+
+/// Expectations by their ports.
+#[derive(Debug, Default)]
+struct Index {
     by_port: HashMap<(Transport, u16), Vec<usize>>,
     wide: Vec<(Transport, RangeInclusive<u16>, usize)>,
 }
@@ -57,23 +64,15 @@ const WIDE: usize = 64;
 impl<'a> Matcher<'a> {
     /// An index of the expectations.
     pub fn new(expectations: &'a [Expectation], names: &'a Names) -> Self {
-        let mut by_port: HashMap<_, Vec<usize>> = HashMap::new();
-        let mut wide = Vec::new();
+        let mut matcher =
+            Self { expectations, names, ports: Index::default(), former_ports: Index::default() };
         for (index, expectation) in expectations.iter().enumerate() {
-            for transport in &expectation.transports {
-                for ports in &expectation.ports {
-                    let Ports::Range { first, last } = *ports else { continue };
-                    if (first..=last).len() > WIDE {
-                        wide.push((*transport, first..=last, index));
-                        continue;
-                    }
-                    for port in first..=last {
-                        by_port.entry((*transport, port)).or_default().push(index);
-                    }
-                }
+            for &transport in &expectation.transports {
+                matcher.ports.add(transport, &expectation.ports, index);
+                matcher.former_ports.add(transport, &expectation.former_ports, index);
             }
         }
-        Self { expectations, names, by_port, wide }
+        matcher
     }
 
     /// Every expectation that covers a flow; more than one where systems share a port.
@@ -81,7 +80,8 @@ impl<'a> Matcher<'a> {
         if passes_through(flow, tally) {
             return Vec::new();
         }
-        self.on_port(flow)
+        self.ports
+            .of(flow)
             .filter(|&index| self.expectations[index].standing == Standing::Expected)
             .filter_map(|index| {
                 let expectation = &self.expectations[index];
@@ -104,7 +104,8 @@ impl<'a> Matcher<'a> {
             return None;
         }
         let found = |cause, fits: &dyn Fn(&Expectation) -> bool| {
-            self.on_port(flow)
+            self.ports
+                .of(flow)
                 .find(|&index| fits(&self.expectations[index]))
                 .map(|nearest| Stranger { nearest, cause })
         };
@@ -128,6 +129,13 @@ impl<'a> Matcher<'a> {
                 })
             })
             .or_else(|| {
+                let mut moved = self.former_ports.of(flow).filter(|&index| {
+                    let expectation = &self.expectations[index];
+                    expectation.key.side == flow.side && is_peer(expectation)
+                });
+                moved.next().map(|nearest| Stranger { nearest, cause: Cause::PortMoved })
+            })
+            .or_else(|| {
                 // The host may talk to anyone on a port that others use too. A stranger at its own
                 // service is another matter.
                 found(Cause::UnexpectedPeer, &|expectation| {
@@ -138,16 +146,6 @@ impl<'a> Matcher<'a> {
             })
     }
 
-    fn on_port(&self, flow: &FlowId) -> impl Iterator<Item = usize> {
-        let (transport, port) = (flow.transport, flow.service_port);
-        let indexed = self.by_port.get(&(transport, port)).into_iter().flatten().copied();
-        let in_range = self
-            .wide
-            .iter()
-            .filter(move |(of, ports, _)| *of == transport && ports.contains(&port));
-        indexed.chain(in_range.map(|(_, _, index)| *index))
-    }
-
     /// `None` where the address is not a peer, `Some(None)` where anyone is.
     #[expect(clippy::option_option, reason = "not a peer, any peer, or the one that is listed")]
     fn peer(&self, expectation: &Expectation, address: IpAddr) -> Option<Option<usize>> {
@@ -155,6 +153,31 @@ impl<'a> Matcher<'a> {
             return Some(None);
         };
         peers.iter().position(|peer| stands_for(peer, address, self.names)).map(Some)
+    }
+}
+
+impl Index {
+    fn add(&mut self, transport: Transport, ports: &BTreeSet<Ports>, index: usize) {
+        for ports in ports {
+            let Ports::Range { first, last } = *ports else { continue };
+            if (first..=last).len() > WIDE {
+                self.wide.push((transport, first..=last, index));
+                continue;
+            }
+            for port in first..=last {
+                self.by_port.entry((transport, port)).or_default().push(index);
+            }
+        }
+    }
+
+    fn of(&self, flow: &FlowId) -> impl Iterator<Item = usize> {
+        let (transport, port) = (flow.transport, flow.service_port);
+        let indexed = self.by_port.get(&(transport, port)).into_iter().flatten().copied();
+        let in_range = self
+            .wide
+            .iter()
+            .filter(move |(of, ports, _)| *of == transport && ports.contains(&port));
+        indexed.chain(in_range.map(|(_, _, index)| *index))
     }
 }
 

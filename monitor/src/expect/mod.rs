@@ -33,6 +33,8 @@ pub struct Expectation {
     pub transports: BTreeSet<Transport>,
     /// The service ports, with the config's changes.
     pub ports: BTreeSet<Ports>,
+    /// The documented service ports, where the config has another one.
+    pub former_ports: BTreeSet<Ports>,
     /// How the document puts it.
     pub requirement: Requirement,
     /// What the flow is for.

@@ -156,6 +156,13 @@ pub struct Snapshot {
     pub listeners: Vec<Listening>,
 }
 
+impl Snapshot {
+    /// Whether nothing is known to be wrong with a hook.
+    pub fn watches(&self, hook: &str) -> bool {
+        !self.coverage.iter().any(|other| other.hook == hook && other.fault.is_some())
+    }
+}
+
 /// A socket of this host that waits for peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listening {

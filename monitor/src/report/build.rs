@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Counts, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Name, Peer,
-    PeerSource, Report, SCHEMA, Unexpected,
+    Counts, Difference, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Name,
+    Peer, PeerSource, Report, SCHEMA, Unexpected,
 };
 use crate::{
     discrepancy::{self, Assessment, Judgement},
@@ -22,6 +22,8 @@ pub fn build(
     assessment: &Assessment,
     names: &KnownNames,
 ) -> Report {
+    let compares =
+        snapshot.watches(observe::SOCKET_INGRESS) && snapshot.watches(observe::SOCKET_EGRESS);
     Report {
         schema: SCHEMA,
         host: host.to_owned(),
@@ -42,7 +44,7 @@ pub fn build(
             .iter()
             .zip(&assessment.judgements)
             .filter_map(|(expectation, judgement)| {
-                Some(expectation_report(expectation, judgement.as_ref()?))
+                Some(expectation_report(expectation, judgement.as_ref()?, compares))
             })
             .collect(),
         unexpected: assessment.unexpected.iter().map(unexpected).collect(),
@@ -65,7 +67,11 @@ pub fn build(
     }
 }
 
-fn expectation_report(expectation: &expect::Expectation, judgement: &Judgement) -> Expectation {
+fn expectation_report(
+    expectation: &expect::Expectation,
+    judgement: &Judgement,
+    compares: bool,
+) -> Expectation {
     let key = &expectation.key;
     Expectation {
         system: key.system.clone(),
@@ -91,11 +97,12 @@ fn expectation_report(expectation: &expect::Expectation, judgement: &Judgement) 
         since: judgement.since,
         last_seen: judgement.last_seen,
         last_success: judgement.last_success,
-        evidence: evidence(expectation, judgement),
+        evidence: evidence(expectation, judgement, compares),
     }
 }
 
-fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidence {
+fn evidence(expectation: &expect::Expectation, judgement: &Judgement, compares: bool) -> Evidence {
+    let discrepancy::Difference { received, transmitted } = judgement.totals.difference;
     let label = |index: &Option<usize>| match (expectation.peers.listed(), index) {
         (Some(peers), Some(index)) => peers[*index].to_string(),
         _ => OTHER.to_owned(),
@@ -123,6 +130,7 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidenc
             })
             .collect(),
         retransmitted: judgement.totals.retransmitted,
+        difference: compares.then_some(Difference { received, transmitted }),
         failing: judgement
             .failing
             .iter()

@@ -130,12 +130,26 @@ pub struct Evidence {
     pub outcomes: BTreeMap<String, u64>,
     /// Segments that this host sent again.
     pub retransmitted: u64,
+    /// Packets that got lost between the device and the sockets of this host since it is watched;
+    /// `null` where one of the two layers is not.
+    #[serde(default)]
+    pub difference: Option<Difference>,
     /// Peers whose attempts fail, at most [`MOST_FAILING`].
     pub failing: Vec<Failing>,
     /// How many peers' attempts fail.
     pub failing_total: usize,
     /// Why nothing more can be said, for a verdict `unknown`, or which peers were not seen.
     pub reason: Option<String>,
+}
+
+/// Packets that one layer of this host saw, and the next one did not. None is counted for a flow that
+/// the host passes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Difference {
+    /// They came in by a device, and reached no socket.
+    pub received: u64,
+    /// A socket sent them, and they left by no device.
+    pub transmitted: u64,
 }
 
 /// Failing peers that a report lists for one expectation.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Expectation, Name, PeerSource, Report, Unexpected};
+use super::{Difference, Expectation, Name, PeerSource, Report, Unexpected};
 use crate::{
     discrepancy::{Cause, Verdict},
     expect::SELF,
@@ -108,6 +108,14 @@ fn discrepancy(
     }
     if let Some(reason) = &evidence.reason {
         line("evidence", reason);
+    }
+    if let Some(Difference { received, transmitted }) = evidence.difference {
+        if received > 0 {
+            line("", &format!("{received} packets came in by a device and reached no socket"));
+        }
+        if transmitted > 0 {
+            line("", &format!("{transmitted} packets of sockets left by no device"));
+        }
     }
     let hidden = evidence.failing_total - evidence.failing.len();
     if hidden > 0 {

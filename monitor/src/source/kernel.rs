@@ -184,6 +184,7 @@ impl KernelSource {
         self.placed = now;
         for flow in open_flows(&self.ports)? {
             self.object.flows.place(flow)?;
+            self.object.sockets.place(flow)?;
         }
         Ok(())
     }

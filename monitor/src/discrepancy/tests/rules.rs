@@ -185,3 +185,23 @@ fn every_port_of_a_wide_range_is_covered() {
         assert_eq!(bench.verdict("push-install").0, expected, "{port}");
     }
 }
+
+#[test]
+fn peer_that_uses_the_documented_port_although_the_config_has_another_is_unexpected() {
+    let mut bench = bench(
+        "[[system]]\nproduct = \"ibm-backup-recovery\"\nroles = [\"ms-sql-server\", \"host\"]\n\
+         peers.cluster = [\"10.20.0.0/24\"]\n[system.ports]\n\"agent-50051\" = 50061\n",
+    );
+    for peer in ["10.20.0.7", "10.99.0.7"] {
+        bench.receive(flow(Side::Server, peer, 50051), syn);
+        bench.transmit(flow(Side::Server, peer, 50051), rst);
+    }
+    let unexpected = bench.assess().unexpected;
+    let said: Vec<_> = unexpected
+        .iter()
+        .map(|stranger| (stranger.cause, stranger.flow.peer.to_string(), &*stranger.nearest.flow))
+        .collect();
+    // Who is no peer has no flow that could have moved.
+    assert_eq!(said, [(Cause::PortMoved, "10.20.0.7".to_owned(), "agent-50051")]);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Idle, None));
+}
