@@ -4,11 +4,12 @@ mod catalog;
 mod check;
 mod doctor;
 mod output;
+mod replay;
 mod run;
 mod status;
 mod suggest;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -48,6 +49,21 @@ enum Command {
     Status {
         #[command(flatten)]
         config: ConfigFile,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Judge a capture (pcap or pcapng) as the daemon judges traffic; needs no rights.
+    ///
+    /// What a capture cannot show, such as what this host drops before the wire, is `unknown`. Names
+    /// among the peers are not looked up.
+    Replay {
+        /// The capture.
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigFile,
+        /// An address of the host that it was taken at [default: the one that is in every packet].
+        #[arg(long, value_name = "ADDRESS")]
+        host: Vec<IpAddr>,
         #[command(flatten)]
         output: Output,
     },
@@ -108,6 +124,9 @@ impl Arguments {
             }
             Command::Check { config, output } => check::run(&config.config, output.format),
             Command::Status { config, output } => status::run(&config.config, output.format),
+            Command::Replay { file, config, host, output } => {
+                replay::run(&file, &config.config, host, output.format)
+            }
             Command::Suggest { watch, output } => suggest::run(watch, output.format),
             Command::Doctor { output } => doctor::run(output.format),
             Command::Catalog { command } => catalog::run(command),

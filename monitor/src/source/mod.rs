@@ -1,5 +1,6 @@
 //! Where snapshots come from.
 
+pub mod capture;
 mod kernel;
 
 pub use kernel::{KernelSource, flow_id};

@@ -1,12 +1,13 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 11] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
     ("iptables-legacy", "iptables"),
     ("ethtool", "ethtool"),
+    ("tcpdump", "tcpdump"),
     ("promtool", "prometheus"),
     ("curl", "curl"),
     ("nsenter", "util-linux"),
@@ -127,8 +128,16 @@ mod tests {
         assert_eq!(missing_packages(|_| true), [""; 0]);
         assert_eq!(missing_packages(|tool| tool != "nft"), ["nftables"]);
         assert_eq!(missing_packages(|tool| tool != "ip" && tool != "tc"), ["iproute2"]);
-        let all =
-            ["iproute2", "nftables", "iptables", "ethtool", "prometheus", "curl", "util-linux"];
+        let all = [
+            "iproute2",
+            "nftables",
+            "iptables",
+            "ethtool",
+            "tcpdump",
+            "prometheus",
+            "curl",
+            "util-linux",
+        ];
         assert_eq!(missing_packages(|_| false), all);
     }
 
