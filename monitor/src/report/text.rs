@@ -18,10 +18,10 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     let mut failing: Vec<&Expectation> = report.discrepancies().collect();
     failing.sort_by_key(|expectation| (std::cmp::Reverse(expectation.verdict), expectation.since));
     for expectation in failing {
-        discrepancy(&mut out, expectation, report.taken, zone, width);
+        finding(&mut out, &discrepancy(expectation, report.taken, zone), width);
     }
     for stranger in &report.unexpected {
-        unexpected(&mut out, stranger, report.taken, zone, width);
+        finding(&mut out, &unexpected(stranger, report.taken, zone), width);
     }
     let hidden = report.unexpected_total - report.unexpected.len();
     if hidden > 0 {
@@ -31,7 +31,9 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
         _ = writeln!(out, "{}", line.trim_end());
     }
     out.push('\n');
-    blind_spots(&mut out, report);
+    for reason in blind_spots(report) {
+        _ = writeln!(out, "not known: {reason}");
+    }
     names(&mut out, report, zone);
     out
 }
@@ -58,13 +60,19 @@ fn summary(out: &mut String, report: &Report) {
     );
 }
 
-fn discrepancy(
-    out: &mut String,
-    expectation: &Expectation,
-    now: Timestamp,
-    zone: &TimeZone,
-    width: u16,
-) {
+/// What is said of something that is wrong.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// `blocked`, `unexpected`, …
+    pub kind: &'static str,
+    /// What it concerns.
+    pub title: String,
+    /// Names and texts; a line without a name goes on with the one before.
+    pub lines: Vec<(&'static str, String)>,
+}
+
+/// What is said of an expectation that fails.
+pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -> Finding {
     let Expectation { system, flow, peer_group, verdict, purpose, evidence, .. } = expectation;
     let cause = expectation.cause.unwrap_or(Cause::Undetermined);
     let direction = match expectation.side.as_str() {
@@ -72,9 +80,9 @@ fn discrepancy(
         _ => format!("from this host to {peer_group}"),
     };
     let ports = format!("{}/{}", expectation.ports.join(","), expectation.transports.join(","));
-    let verdict_name = verdict.name().to_uppercase();
-    _ = writeln!(out, "{verdict_name}  {system}: {flow}, {direction}, port {ports}");
-    let mut line = |name: &str, text: &str| entry(out, width, name, text);
+    let title = format!("{system}: {flow}, {direction}, port {ports}");
+    let mut lines = Vec::new();
+    let mut line = |name: &'static str, text: &str| lines.push((name, text.to_owned()));
     line("what", purpose);
     line("since", &moment(expectation.since, now, zone));
     for failing in &evidence.failing {
@@ -125,28 +133,32 @@ fn discrepancy(
     line("worked", worked.as_deref().unwrap_or("not seen yet"));
     line("cause", cause.name());
     line("try", cause.advice());
-    out.push('\n');
+    Finding { kind: verdict.name(), title, lines }
 }
 
-fn unexpected(
-    out: &mut String,
-    stranger: &Unexpected,
-    now: Timestamp,
-    zone: &TimeZone,
-    width: u16,
-) {
+/// What is said of a flow that no expectation covers.
+pub fn unexpected(stranger: &Unexpected, now: Timestamp, zone: &TimeZone) -> Finding {
     let Unexpected { system, flow, peer, port, transport, cause, .. } = stranger;
     let direction = match stranger.side.as_str() {
         "server" => format!("from {peer} to this host"),
         _ => format!("from this host to {peer}"),
     };
-    _ = writeln!(out, "UNEXPECTED  {system}: {direction}, port {port}/{transport}, near {flow}");
-    let mut line = |name: &str, text: &str| entry(out, width, name, text);
+    let title = format!("{system}: {direction}, port {port}/{transport}, near {flow}");
+    let mut lines = Vec::new();
+    let mut line = |name: &'static str, text: &str| lines.push((name, text.to_owned()));
     line("since", &moment(stranger.since, now, zone));
     let (received, transmitted) = (stranger.received.packets, stranger.transmitted.packets);
     line("evidence", &format!("{received} packets received, {transmitted} transmitted"));
     line("cause", cause.name());
     line("try", cause.advice());
+    Finding { kind: "unexpected", title, lines }
+}
+
+fn finding(out: &mut String, finding: &Finding, width: u16) {
+    _ = writeln!(out, "{}  {}", finding.kind.to_uppercase(), finding.title);
+    for (name, text) in &finding.lines {
+        entry(out, width, name, text);
+    }
     out.push('\n');
 }
 
@@ -196,7 +208,7 @@ fn entry(out: &mut String, width: u16, name: &str, text: &str) {
 }
 
 /// What was not seen, so that nobody takes it for fine.
-fn blind_spots(out: &mut String, report: &Report) {
+pub fn blind_spots(report: &Report) -> Vec<String> {
     let mut reasons: Vec<String> = report
         .expectations
         .iter()
@@ -221,9 +233,7 @@ fn blind_spots(out: &mut String, report: &Report) {
             .filter(|(_, packets)| **packets > 0)
             .map(|(what, packets)| format!("{packets} packets not counted: {what}")),
     );
-    for reason in reasons {
-        _ = writeln!(out, "not known: {reason}");
-    }
+    reasons
 }
 
 /// The names that are not resolved, or that have had other addresses.
@@ -243,13 +253,13 @@ fn names(out: &mut String, report: &Report, zone: &TimeZone) {
 }
 
 /// A moment and how long ago it was.
-fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+pub fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let local: Zoned = at.to_zoned(zone.clone());
     format!("{} ({} ago)", local.strftime("%Y-%m-%d %H:%M:%S %Z"), age(now.duration_since(at)))
 }
 
 /// A duration in its two largest units: `26h 5m`, `3s`.
-fn age(duration: SignedDuration) -> String {
+pub fn age(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
