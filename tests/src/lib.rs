@@ -10,6 +10,7 @@
 #![expect(clippy::get_unwrap, reason = "as with panics, and indexing hides that it can fail")]
 
 mod bpf;
+mod browser;
 mod capture;
 pub mod command;
 pub mod config;
@@ -30,6 +31,7 @@ mod wait;
 mod wire;
 
 pub use bpf::{ForeignProgram, tcx_programs};
+pub use browser::Browser;
 pub use capture::Capture;
 pub use daemon::{Daemon, binary, series};
 pub use golden::golden;

@@ -25,6 +25,8 @@ mod metrics;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod replay;

@@ -254,8 +254,13 @@ fn names(out: &mut String, report: &Report, zone: &TimeZone) {
 
 /// A moment and how long ago it was.
 pub fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    format!("{} ({} ago)", clock(at, zone), age(now.duration_since(at)))
+}
+
+/// A moment as clocks of a zone show it.
+pub fn clock(at: Timestamp, zone: &TimeZone) -> String {
     let local: Zoned = at.to_zoned(zone.clone());
-    format!("{} ({} ago)", local.strftime("%Y-%m-%d %H:%M:%S %Z"), age(now.duration_since(at)))
+    local.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// A duration in its two largest units: `26h 5m`, `3s`.

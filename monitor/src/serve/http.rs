@@ -1,4 +1,4 @@
-//! The pages: `/metrics`, `/api/v1/report`, `/healthz` and `/readyz`.
+//! The pages: `/`, `/metrics`, `/api/v1/report`, `/healthz` and `/readyz`.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,13 +6,13 @@ use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::{Html, IntoResponse as _, Response},
     routing::get,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tower_http::compression::CompressionLayer;
 
-use super::metrics;
+use super::{history::History, metrics, page};
 use crate::{clock::Clock, report::Report};
 
 /// How old the last report may be before the daemon counts as hung.
@@ -28,6 +28,7 @@ pub struct Shared {
 #[derive(Debug)]
 struct Latest {
     report: Option<Arc<Report>>,
+    history: History,
     reload: Reload,
 }
 
@@ -55,12 +56,22 @@ impl Shared {
     /// Nothing reported yet; the config was just read.
     pub fn new(clock: Clock) -> Self {
         let reload = Reload { successful: true, last_success: clock.now() };
-        Self { latest: Arc::new(Mutex::new(Latest { report: None, reload })), clock }
+        Self {
+            latest: Arc::new(Mutex::new(Latest {
+                report: None,
+                history: History::default(),
+                reload,
+            })),
+            clock,
+        }
     }
 
     /// Replaces the report.
     pub fn publish(&self, report: Report) {
-        self.with(|latest| latest.report = Some(Arc::new(report)));
+        self.with(|latest| {
+            latest.history.note(&report);
+            latest.report = Some(Arc::new(report));
+        });
     }
 
     /// Notes how a reload went.
@@ -101,12 +112,30 @@ impl Shared {
 /// Every page.
 pub fn router(shared: Shared) -> Router {
     Router::new()
+        .route("/", get(status_page))
         .route("/metrics", get(metrics_page))
         .route("/api/v1/report", get(report_page))
         .route("/healthz", get(health_page))
         .route("/readyz", get(ready_page))
         .layer(CompressionLayer::new())
         .with_state(shared)
+}
+
+/// The page asks for nothing else, and a browser holds it to that.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+async fn status_page(State(shared): State<Shared>) -> Response {
+    let Some(report) = shared.report() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "no report yet\n").into_response();
+    };
+    let page = shared.with(|latest| page::render(&report, &latest.history, &TimeZone::system()));
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, Html(page)).into_response()
 }
 
 async fn metrics_page(State(shared): State<Shared>) -> Response {

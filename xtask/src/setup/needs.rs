@@ -1,7 +1,7 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 11] = [
+const TOOLS: [(&str, &str); 12] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -9,6 +9,7 @@ const TOOLS: [(&str, &str); 11] = [
     ("ethtool", "ethtool"),
     ("tcpdump", "tcpdump"),
     ("promtool", "prometheus"),
+    ("chromium", "chromium"),
     ("curl", "curl"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
@@ -135,6 +136,7 @@ mod tests {
             "ethtool",
             "tcpdump",
             "prometheus",
+            "chromium",
             "curl",
             "util-linux",
         ];

@@ -1,0 +1,214 @@
+//! The status page: what `status` says, for a browser. It works without scripts and asks for nothing
+//! else.
+
+use jiff::tz::TimeZone;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::history::{History, MINUTES, SAMPLES};
+use crate::{
+    discrepancy::Verdict,
+    report::{
+        Expectation, PeerSource, Report,
+        text::{self, Finding},
+    },
+};
+
+const STYLE: &str = include_str!("page.css");
+
+/// The page of a report.
+pub(super) fn render(report: &Report, history: &History, zone: &TimeZone) -> String {
+    let findings = findings(report, zone);
+    let blind = text::blind_spots(report);
+    let title = if findings.is_empty() {
+        format!("{}: no discrepancy", report.host)
+    } else {
+        format!("{}: {} discrepancies", report.host, findings.len())
+    };
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " – backupflow" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    h1 { (report.host) }
+                    p.soft {
+                        "as of " (text::clock(report.taken, zone)) ", watched for "
+                        (text::age(report.taken.duration_since(report.started)))
+                    }
+                    (counts(report))
+                }
+                main {
+                    section aria-labelledby="discrepancies" {
+                        h2 #discrepancies { "Discrepancies" }
+                        @if findings.is_empty() { p { "None." } }
+                        @for finding in &findings { (card(finding)) }
+                        @let hidden = report.unexpected_total - report.unexpected.len();
+                        @if hidden > 0 { p { "… and " (hidden) " more unexpected flows" } }
+                    }
+                    section aria-labelledby="expected" {
+                        h2 #expected { "Expected flows" }
+                        @for of_system in report.expectations.chunk_by(|a, b| a.system == b.system) {
+                            (table(of_system, report, history))
+                        }
+                    }
+                    section aria-labelledby="unknown" {
+                        h2 #unknown { "Not known" }
+                        @if blind.is_empty() { p { "Nothing: every hook watches, and every packet was counted." } }
+                        @else { ul { @for reason in &blind { li { (reason) } } } }
+                    }
+                }
+                footer {
+                    p.soft {
+                        "For programs: " a href="/api/v1/report" { "report" } ", " a href="/metrics" { "metrics" } "."
+                    }
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+/// What is wrong, the worst first.
+fn findings(report: &Report, zone: &TimeZone) -> Vec<Finding> {
+    let mut failing: Vec<&Expectation> = report.discrepancies().collect();
+    failing.sort_by_key(|expectation| (std::cmp::Reverse(expectation.verdict), expectation.since));
+    let failing =
+        failing.into_iter().map(|expectation| text::discrepancy(expectation, report.taken, zone));
+    let unexpected =
+        report.unexpected.iter().map(|stranger| text::unexpected(stranger, report.taken, zone));
+    failing.chain(unexpected).collect()
+}
+
+fn counts(report: &Report) -> Markup {
+    let of = |verdict| report.expectations.iter().filter(|e| e.verdict == verdict).count();
+    html! {
+        ul.counts {
+            @for verdict in Verdict::ALL.into_iter().rev() {
+                @if of(verdict) > 0 {
+                    li { (of(verdict)) " " span.verdict.(verdict.name()) { (verdict) } }
+                }
+            }
+            @if report.unexpected_total > 0 {
+                li { (report.unexpected_total) " " span.verdict.unexpected { "unexpected" } }
+            }
+        }
+    }
+}
+
+fn card(finding: &Finding) -> Markup {
+    html! {
+        article.(finding.kind) {
+            h3 { span.verdict { (finding.kind) } " " (finding.title) }
+            dl {
+                @for (name, text) in &finding.lines {
+                    @if !name.is_empty() { dt { (name) } }
+                    dd.on[name.is_empty()] { (text) }
+                }
+            }
+        }
+    }
+}
+
+fn table(expectations: &[Expectation], report: &Report, history: &History) -> Markup {
+    html! {
+        table {
+            caption { (expectations.first().map_or("", |expectation| &expectation.system)) }
+            thead {
+                tr {
+                    @for name in ["Flow", "Port", "Opened by", "Peers", "Verdict", "Seen", "Traffic"] {
+                        th scope="col" { (name) }
+                    }
+                }
+            }
+            tbody {
+                @for expectation in expectations { (row(expectation, report, history)) }
+            }
+        }
+    }
+}
+
+fn row(expectation: &Expectation, report: &Report, history: &History) -> Markup {
+    let Expectation { flow, ports, transports, side, peer_group, verdict, purpose, .. } =
+        expectation;
+    let seen = expectation.last_seen.map(|at| text::age(report.taken.duration_since(at)));
+    html! {
+        tr {
+            th scope="row" title=(purpose) { (flow) }
+            td.number data-name="Port" { (ports.join(",")) "/" (transports.join(",")) }
+            td data-name="Opened by" { @if side == "client" { "this host" } @else { "the peer" } }
+            td data-name="Peers" {
+                (peer_group)
+                @if expectation.peers == PeerSource::Any { " " span.soft { "(any)" } }
+            }
+            td data-name="Verdict" { span.verdict.(verdict.name()) { (verdict) } }
+            td.number data-name="Seen" {
+                @match &seen { Some(age) => { (age) " ago" } None => "never" }
+            }
+            td data-name="Traffic" { (sparkline(&history.rates(expectation))) }
+        }
+    }
+}
+
+/// A curve of the throughput, with its maximum in words.
+fn sparkline(rates: &[u64]) -> Markup {
+    const HEIGHT: u64 = 22;
+    let most = rates.iter().copied().max().unwrap_or(0);
+    if most == 0 {
+        return html! { span.soft { "none" } };
+    }
+    let first = SAMPLES - rates.len();
+    let points: Vec<String> = rates
+        .iter()
+        .enumerate()
+        .map(|(index, rate)| {
+            format!("{},{}", (first + index) * 2, HEIGHT + 1 - rate * HEIGHT / most)
+        })
+        .collect();
+    let label = format!("at most {} a second in the last {MINUTES} minutes", bytes(most));
+    html! {
+        svg viewBox="0 0 120 24" preserveAspectRatio="none" role="img" aria-label=(label) {
+            title { (label) }
+            polyline points=(points.join(" ")) vector-effect="non-scaling-stroke" {}
+        }
+    }
+}
+
+/// A number of bytes in a unit that fits.
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut scale = 1;
+    while unit + 1 < UNITS.len() && count >= scale * 1000 {
+        scale *= 1000;
+        unit += 1;
+    }
+    let (whole, tenth) = (count / scale, count % scale * 10 / scale);
+    match scale {
+        1 => format!("{count} B"),
+        _ => format!("{whole}.{tenth} {}", UNITS[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_the_unit_that_fits() {
+        let said = [0, 999, 1000, 1_550_000, 20_000_000_000].map(bytes);
+        assert_eq!(said, ["0 B", "999 B", "1.0 kB", "1.5 MB", "20.0 GB"]);
+    }
+
+    #[test]
+    fn curve_ends_at_the_right_and_touches_the_top() {
+        let svg = sparkline(&[0, 500, 1000]).into_string();
+        assert!(svg.contains("points=\"114,23 116,12 118,1\""), "{svg}");
+        assert!(svg.contains("at most 1.0 kB a second in the last 10 minutes"), "{svg}");
+        assert_eq!(sparkline(&[0, 0]).into_string(), "<span class=\"soft\">none</span>");
+    }
+}
