@@ -23,6 +23,7 @@ mod namespace;
 pub mod net;
 mod raw;
 mod report;
+mod screen;
 mod sys;
 mod tcp;
 mod tun;
@@ -42,6 +43,7 @@ pub use raw::RawSocket;
 pub use report::{
     Counts, Difference, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Unexpected,
 };
+pub use screen::Screen;
 pub use sys::TcpInfo;
 pub use tcp::{Exchange, Open, attempt, attempt_from, connect_from, listen, turned_away};
 pub use tun::Tun;

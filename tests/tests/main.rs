@@ -39,4 +39,6 @@ mod suggest;
 #[cfg(test)]
 mod verdicts;
 #[cfg(test)]
+mod watch;
+#[cfg(test)]
 mod wire_counts;

@@ -8,6 +8,7 @@ mod replay;
 mod run;
 mod status;
 mod suggest;
+mod watch;
 
 use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
@@ -51,6 +52,11 @@ enum Command {
         config: ConfigFile,
         #[command(flatten)]
         output: Output,
+    },
+    /// Show what the running daemon says, live in the terminal.
+    Watch {
+        #[command(flatten)]
+        config: ConfigFile,
     },
     /// Judge a capture (pcap or pcapng) as the daemon judges traffic; needs no rights.
     ///
@@ -124,6 +130,7 @@ impl Arguments {
             }
             Command::Check { config, output } => check::run(&config.config, output.format),
             Command::Status { config, output } => status::run(&config.config, output.format),
+            Command::Watch { config } => watch::run(&config.config),
             Command::Replay { file, config, host, output } => {
                 replay::run(&file, &config.config, host, output.format)
             }

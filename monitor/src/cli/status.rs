@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::{Format, output};
 use crate::{
-    config,
+    config::{self, Config},
     report::{Report, text},
 };
 
@@ -18,7 +18,20 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_BYTES: u64 = 64 << 20;
 
 pub(super) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
-    let listen = config::load(config)?.web.listen;
+    let report = ask(&config::load(config)?)?;
+    match format {
+        Format::Json => output::text(&format!("{}\n", serde_json::to_string(&report)?))?,
+        Format::Text => {
+            output::text(&text::render(&report, &TimeZone::system(), output::width()))?;
+        }
+    }
+    let fine = report.discrepancies().next().is_none() && report.unexpected.is_empty();
+    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The latest report of the running daemon.
+pub(super) fn ask(config: &Config) -> anyhow::Result<Report> {
+    let listen = config.web.listen;
     let url = format!("http://{listen}/api/v1/report");
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
@@ -32,14 +45,6 @@ pub(super) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
     if response.status() != 200 {
         bail!("the daemon at {listen} answers: {}", body.trim());
     }
-    let report: Report = serde_json::from_str(&body)
-        .with_context(|| format!("what answers at {listen} is not backupflow of this version"))?;
-    match format {
-        Format::Json => output::text(&format!("{}\n", body.trim_end()))?,
-        Format::Text => {
-            output::text(&text::render(&report, &TimeZone::system(), output::width()))?;
-        }
-    }
-    let fine = report.discrepancies().next().is_none() && report.unexpected.is_empty();
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    serde_json::from_str(&body)
+        .with_context(|| format!("what answers at {listen} is not backupflow of this version"))
 }

@@ -14,7 +14,7 @@ use crate::{
 /// The report, discrepancies first, at most `width` columns wide.
 pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     let mut out = String::new();
-    summary(&mut out, report);
+    _ = writeln!(out, "{}\n", summary(report));
     let mut failing: Vec<&Expectation> = report.discrepancies().collect();
     failing.sort_by_key(|expectation| (std::cmp::Reverse(expectation.verdict), expectation.since));
     for expectation in failing {
@@ -38,7 +38,8 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     out
 }
 
-fn summary(out: &mut String, report: &Report) {
+/// How many expectations have which verdict, the worst first.
+pub fn summary(report: &Report) -> String {
     let count = |verdict| {
         let all = report.expectations.iter();
         all.filter(|expectation| expectation.verdict == verdict).count()
@@ -50,14 +51,13 @@ fn summary(out: &mut String, report: &Report) {
         .map(|verdict| format!("{} {verdict}", count(verdict)))
         .collect();
     let watched = age(report.taken.duration_since(report.started));
-    _ = writeln!(
-        out,
-        "{}: {} expected flows: {}; {} unexpected; watched for {watched}\n",
+    format!(
+        "{}: {} expected flows: {}; {} unexpected; watched for {watched}",
         report.host,
         report.expectations.len(),
         verdicts.join(", "),
         report.unexpected_total,
-    );
+    )
 }
 
 /// What is said of something that is wrong.
@@ -272,5 +272,32 @@ pub fn age(duration: SignedDuration) -> String {
         (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
         (0, _, _) => format!("{hours}h {minutes}m"),
         _ => format!("{days}d {hours}h"),
+    }
+}
+
+/// A number of bytes in a unit that fits.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut scale = 1;
+    while unit + 1 < UNITS.len() && count >= scale * 1000 {
+        scale *= 1000;
+        unit += 1;
+    }
+    let (whole, tenth) = (count / scale, count % scale * 10 / scale);
+    match scale {
+        1 => format!("{count} B"),
+        _ => format!("{whole}.{tenth} {}", UNITS[unit]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_the_unit_that_fits() {
+        let said = [0, 999, 1000, 1_550_000, 20_000_000_000].map(bytes);
+        assert_eq!(said, ["0 B", "999 B", "1.0 kB", "1.5 MB", "20.0 GB"]);
     }
 }

@@ -169,7 +169,7 @@ fn sparkline(rates: &[u64]) -> Markup {
             format!("{},{}", (first + index) * 2, HEIGHT + 1 - rate * HEIGHT / most)
         })
         .collect();
-    let label = format!("at most {} a second in the last {MINUTES} minutes", bytes(most));
+    let label = format!("at most {} a second in the last {MINUTES} minutes", text::bytes(most));
     html! {
         svg viewBox="0 0 120 24" preserveAspectRatio="none" role="img" aria-label=(label) {
             title { (label) }
@@ -178,31 +178,9 @@ fn sparkline(rates: &[u64]) -> Markup {
     }
 }
 
-/// A number of bytes in a unit that fits.
-fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut unit = 0;
-    let mut scale = 1;
-    while unit + 1 < UNITS.len() && count >= scale * 1000 {
-        scale *= 1000;
-        unit += 1;
-    }
-    let (whole, tenth) = (count / scale, count % scale * 10 / scale);
-    match scale {
-        1 => format!("{count} B"),
-        _ => format!("{whole}.{tenth} {}", UNITS[unit]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_have_the_unit_that_fits() {
-        let said = [0, 999, 1000, 1_550_000, 20_000_000_000].map(bytes);
-        assert_eq!(said, ["0 B", "999 B", "1.0 kB", "1.5 MB", "20.0 GB"]);
-    }
 
     #[test]
     fn curve_ends_at_the_right_and_touches_the_top() {

@@ -1,7 +1,7 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 12] = [
+const TOOLS: [(&str, &str); 13] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -10,6 +10,7 @@ const TOOLS: [(&str, &str); 12] = [
     ("tcpdump", "tcpdump"),
     ("promtool", "prometheus"),
     ("chromium", "chromium"),
+    ("tmux", "tmux"),
     ("curl", "curl"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
@@ -137,6 +138,7 @@ mod tests {
             "tcpdump",
             "prometheus",
             "chromium",
+            "tmux",
             "curl",
             "util-linux",
         ];

@@ -1,0 +1,55 @@
+//! The live view, on a terminal.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use tests::{Daemon, Flow, HOST4, Pair, Screen, binary, config, golden, turned_away};
+
+const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
+
+fn at(address: IpAddr, port: u16) -> SocketAddr {
+    SocketAddr::new(address, port)
+}
+
+/// The screen without the rows that nothing stands in: how many they are depends on the numbers.
+fn golden_screen(name: &str, screen: &str) {
+    let rows: Vec<&str> = screen.lines().filter(|row| !row.trim().is_empty()).collect();
+    golden(name, &rows.join("\n"));
+}
+
+#[test]
+fn screen_shows_what_is_wrong_first_and_more_when_asked() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    turned_away(&pair.peer, at(HOST4, 50051), Duration::from_millis(500));
+    daemon.verdict(AGENT, "refused", Some("no-listener"));
+    let command =
+        format!("{} watch --config {}", binary().display(), daemon.config_file().display());
+    let screen = Screen::start(&pair.host, &command);
+    golden_screen("watch-list", &screen.shows("self-monitoring-59999"));
+    screen.press("Enter");
+    golden_screen("watch-detail", &screen.shows("Start the service"));
+    screen.press("Down");
+    golden_screen("watch-detail-in-order", &screen.shows("packets received"));
+    screen.press("Escape");
+    screen.press("d");
+    screen.shows("refused");
+    daemon.kill();
+    screen.shows("no daemon answers");
+    screen.press("q");
+    screen.ends();
+}
+
+#[test]
+fn without_a_daemon_or_a_terminal_it_says_so() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    let output = tests::command::output(
+        tests::command::program(binary()).args(["watch", "--config"]).arg(daemon.config_file()),
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let said = tests::command::text(&output).1;
+    assert!(said.contains("`watch` needs a terminal: use `status`"), "{said}");
+}
