@@ -89,6 +89,7 @@ fn wrapped(finding: &Finding, width: u16) -> Vec<Line<'static>> {
     let lines = finding.lines.iter().flat_map(|(name, text)| {
         let name = format!("  {name:<10}");
         let options = textwrap::Options::new(usize::from(width))
+            .word_splitter(textwrap::WordSplitter::NoHyphenation)
             .initial_indent(&name)
             .subsequent_indent("            ");
         let lines = textwrap::wrap(text, options);
