@@ -27,6 +27,8 @@ mod names;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod replay;

@@ -4,15 +4,16 @@ mod catalog;
 mod check;
 mod doctor;
 mod output;
+mod probe;
 mod replay;
 mod run;
 mod status;
 mod suggest;
 mod watch;
 
-use std::{net::IpAddr, path::PathBuf, process::ExitCode};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::{config::DEFAULT_PATH, daemon::Options, kernel::Mode};
 
@@ -57,6 +58,16 @@ enum Command {
     Watch {
         #[command(flatten)]
         config: ConfigFile,
+    },
+    /// Try each flow that this host opens once, now, and close it at once. The daemon never does.
+    Probe {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// How long a peer may take to answer, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = value_parser!(u64).range(1..=60))]
+        timeout: u64,
+        #[command(flatten)]
+        output: Output,
     },
     /// Judge a capture (pcap or pcapng) as the daemon judges traffic; needs no rights.
     ///
@@ -131,6 +142,9 @@ impl Arguments {
             Command::Check { config, output } => check::run(&config.config, output.format),
             Command::Status { config, output } => status::run(&config.config, output.format),
             Command::Watch { config } => watch::run(&config.config),
+            Command::Probe { config, timeout, output } => {
+                probe::run(&config.config, Duration::from_secs(timeout), output.format)
+            }
             Command::Replay { file, config, host, output } => {
                 replay::run(&file, &config.config, host, output.format)
             }
