@@ -1,20 +1,22 @@
 //! Snapshots of what the kernel programs counted.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv6Addr},
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{DropCounts, DropKey, FlowCounts, FlowKey, Loss};
+use monitor_common::{DropCounts, DropKey, Event, EventCounts, EventKey, FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
 use crate::{
     kernel::{
-        self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows,
+        self, Ages, Attachments, Found, Interface, MachineHooks, Mode, Object, listeners,
+        open_flows, route_to,
     },
     observe::{
-        Drop, FlowId, Happened, Listening, Outcome, PortSet, Side, Snapshot, Tally, Transport,
+        Drop, FlowId, Happened, IcmpErrors, Listening, Outcome, PortSet, Route,
+        Side, Snapshot, Tally, Transport,
     },
 };
 
@@ -23,6 +25,12 @@ const EVICT_AFTER: SignedDuration = SignedDuration::from_mins(60);
 
 /// How often open connections are placed at most.
 const PLACE_EVERY: SignedDuration = SignedDuration::from_secs(5);
+
+/// How old an attempt is that the route of this moment can speak for: snapshots are a second apart.
+const RECENT: SignedDuration = SignedDuration::from_secs(3);
+
+/// Routes that are looked up for one snapshot.
+const MOST_ROUTES: usize = 16;
 
 /// The kernel programs, attached.
 #[derive(Debug)]
@@ -34,6 +42,7 @@ pub struct KernelSource {
     ports: PortSet,
     unplaced: u64,
     placed: Timestamp,
+    asked: BTreeSet<IpAddr>,
 }
 
 impl KernelSource {
@@ -56,6 +65,7 @@ impl KernelSource {
             ports,
             unplaced: 0,
             placed: now,
+            asked: BTreeSet::new(),
         };
         // Before the first packet is counted, so that none of an open connection is missed.
         source.place_open_connections(now)?;
@@ -125,6 +135,20 @@ impl KernelSource {
                 });
             }
         }
+        let events = self.object.events.read()?;
+        for (key, counts) in &events {
+            let (Some(id), Some(event)) = (flow_id(&key.flow), key.event()) else { continue };
+            let tally = flows.entry(id).or_default();
+            let (first, last) = (at(counts.first), at(counts.last));
+            match event {
+                Event::Icmp { kind, received } => {
+                    let packets = counts.times;
+                    tally.icmp.push(IcmpErrors { kind, received, packets, first, last });
+                }
+                Event::Attempt => tally.not_begun = Happened { times: counts.times, last },
+                Event::NoPort => tally.no_port = Happened { times: counts.times, last },
+            }
+        }
         for (key, counts) in self.object.connections.read()? {
             if let Some(id) = flow_id(&key) {
                 let tally = flows.entry(id).or_default();
@@ -136,9 +160,12 @@ impl KernelSource {
                     .collect();
                 tally.retransmitted =
                     Happened { times: counts.retransmitted, last: at(counts.last_retransmitted) };
+                // Read after the attempts, so that what has begun is among them, or more.
+                tally.not_begun.times = tally.not_begun.times.saturating_sub(counts.begun);
             }
         }
-        let evicted = self.evict(&counted, &dropped, &mut flows, ages, now)?;
+        let evicted = self.evict(&counted, &dropped, &events, &mut flows, ages, now)?;
+        let routes = self.routes(&flows, now);
         Ok(Snapshot {
             taken: now,
             flows,
@@ -147,8 +174,14 @@ impl KernelSource {
             capacity: self.object.flows.capacity(),
             lost,
             listeners: self.listeners()?,
+            routes,
             coverage: self.attachments.hooks().into_iter().chain(self.machine.hooks()).collect(),
         })
+    }
+
+    /// From now on, snapshots have the routes to these peers, so far as they are not too many.
+    pub fn ask_routes(&mut self, peers: impl Iterator<Item = IpAddr>) {
+        self.asked = peers.collect();
     }
 
     /// The object, for the kernel's log.
@@ -174,6 +207,28 @@ impl KernelSource {
             .collect())
     }
 
+    /// The routes to the peers of flows that fail, and of attempts that did not begin just now.
+    fn routes(&self, flows: &BTreeMap<FlowId, Tally>, now: Timestamp) -> BTreeMap<IpAddr, Route> {
+        let is_recent = |at: Timestamp| now.duration_since(at) <= RECENT;
+        let not_begun = flows.iter().filter(|(_, tally)| {
+            tally.not_begun.times > 0 && tally.not_begun.last.is_some_and(is_recent)
+        });
+        let peers: BTreeSet<IpAddr> = not_begun.map(|(flow, _)| flow.peer).collect();
+        let others = self.asked.iter().filter(|peer| !peers.contains(peer));
+        let asked = peers.iter().chain(others).take(MOST_ROUTES);
+        let routes = asked.filter_map(|&peer| match route_to(peer) {
+            Ok(Found { interface, gateway }) => {
+                let interface = self.attachments.name(interface);
+                Some((peer, Route::Out { interface, gateway }))
+            }
+            Err(error) => {
+                let error = u32::try_from(error.raw_os_error()?).ok()?;
+                Some((peer, Route::None { error }))
+            }
+        });
+        routes.collect()
+    }
+
     fn retry_attaching(&mut self, now: Timestamp) {
         if self.attachments.hooks().iter().any(|hook| hook.fault.is_some()) {
             self.follow_interfaces(now);
@@ -193,6 +248,7 @@ impl KernelSource {
         &mut self,
         counted: &[(FlowKey, FlowCounts)],
         dropped: &[(DropKey, DropCounts)],
+        events: &[(EventKey, EventCounts)],
         flows: &mut BTreeMap<FlowId, Tally>,
         ages: Ages,
         now: Timestamp,
@@ -216,6 +272,9 @@ impl KernelSource {
                 self.object.connections.evict(*key)?;
                 for (drop, _) in dropped.iter().filter(|(drop, _)| drop.flow == *key) {
                     self.object.drops.evict(*drop)?;
+                }
+                for (event, _) in events.iter().filter(|(event, _)| event.flow == *key) {
+                    self.object.events.evict(*event)?;
                 }
             }
         }

@@ -64,6 +64,7 @@ impl Bench {
                 lost: BTreeMap::new(),
                 coverage: Vec::new(),
                 listeners: Vec::new(),
+                routes: BTreeMap::new(),
             },
         }
     }
