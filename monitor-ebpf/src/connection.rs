@@ -47,9 +47,9 @@ fn connection(context: RawTracePointContext) -> i32 {
             match error {
                 // The program itself gave up, or closed it in good order, or no port was left for it.
                 0 => {
-                    let own_port: u16 = field(socket, offset!(socket_port));
+                    let source_port: u16 = field(socket, offset!(socket_source_port));
                     if old == SYN_SENT
-                        && own_port == 0
+                        && source_port == 0
                         && let Some(flow) = flow_of_socket(socket, end)
                     {
                         count_event(flow, Event::NoPort);

@@ -74,7 +74,6 @@ impl Track {
         let (request_before, answer_before) = self.seen.replace((request, answer)).unwrap_or(zero);
         let more = |now: u64, before: u64| now.saturating_sub(before);
         let answered = more(answer.packets, answer_before.packets) > 0;
-        let hidden = self.attempts_before_the_wire(flow, tally);
 
         if flow.transport == Transport::Udp {
             if answered && request.packets > 0 {
@@ -85,6 +84,7 @@ impl Track {
             return;
         }
 
+        let hidden = self.attempts_before_the_wire(flow, tally);
         let attempts = more(request.syn, request_before.syn).max(hidden);
         let not_sent = self.attempts_not_sent(tally, route);
         if more(answer.syn_ack, answer_before.syn_ack) > 0 {

@@ -63,6 +63,7 @@ fn offsets(btf: &Btf, watched_namespace: u32) -> Result<Offsets, BtfError> {
         socket_state: btf.offset("sock", "__sk_common.skc_state")?,
         socket_error: btf.offset("sock", "sk_err")?,
         socket_soft_error: btf.offset("sock", "sk_err_soft")?,
+        socket_source_port: btf.offset("inet_sock", "inet_sport")?,
         socket_protocol: btf.offset("sock", "sk_protocol")?,
         attempt_socket: btf.offset("bpf_sock_addr_kern", "sk")?,
         attempt_address: btf.offset("bpf_sock_addr_kern", "uaddr")?,

@@ -219,6 +219,7 @@ fn entry(out: &mut String, width: u16, name: &str, text: &str) {
     let options = textwrap::Options::new(usize::from(width))
         .initial_indent(&indent)
         .subsequent_indent("            ")
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
         .break_words(false);
     _ = writeln!(out, "{}", textwrap::fill(text, options));
 }
