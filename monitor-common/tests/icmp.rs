@@ -79,7 +79,10 @@ fn types_and_codes_mean_what_their_documents_say() {
     }
     assert_eq!(kind_of(true, 2, 0), Ok(IcmpKind::TooBig));
     assert_eq!((only(false, 3).count(), only(true, 1).count()), (16, 8));
-    assert_eq!((count(false, 3, IcmpKind::Prohibited), count(true, 1, IcmpKind::Prohibited)), (3, 3));
+    assert_eq!(
+        (count(false, 3, IcmpKind::Prohibited), count(true, 1, IcmpKind::Prohibited)),
+        (3, 3)
+    );
     // Echoes, time exceeded, neighbours.
     for (six, kind) in [(false, 0), (false, 8), (false, 11), (true, 3), (true, 128), (true, 135)] {
         assert_eq!(kind_of(six, kind, 0), Err(Skip::OtherTransport), "{kind}");

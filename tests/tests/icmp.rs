@@ -53,7 +53,8 @@ fn firewall_of_this_host_rejects() {
     assert_eq!(said.evidence.failing[0].attempts, rejected);
     let labels = [("flow", "agent-50051"), ("direction", "transmit"), ("kind", "prohibited")];
     let series = daemon.series("backupflow_flow_icmp_errors_total", &labels);
-    assert_eq!(series.iter().map(|(_, value)| *value).collect::<Vec<_>>(), [rejected as f64]);
+    let values: Vec<String> = series.iter().map(|(_, value)| value.to_string()).collect();
+    assert_eq!(values, [rejected.to_string()]);
     golden("firewall-of-this-host-rejects", &daemon.status().1);
 }
 
@@ -104,7 +105,13 @@ fn answered(scenario: &str, reject: &str, kind: &str, verdict: &str, cause: &str
 #[test]
 fn firewall_of_the_peer_prohibits() {
     let reject = "reject with icmp type admin-prohibited";
-    answered("firewall-of-the-peer-prohibits", reject, "prohibited", "blocked", "remote-prohibited");
+    answered(
+        "firewall-of-the-peer-prohibits",
+        reject,
+        "prohibited",
+        "blocked",
+        "remote-prohibited",
+    );
 }
 
 #[test]

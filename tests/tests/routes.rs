@@ -49,7 +49,9 @@ fn no_route_to_the_peer() {
     daemon.settles("the route", |report| {
         let said = CLUSTER.find(report);
         match said.evidence.failing.as_slice() {
-            [failing] if failing.route.as_ref().is_some_and(|route| route.error.is_none()) => Ok(()),
+            [failing] if failing.route.as_ref().is_some_and(|route| route.error.is_none()) => {
+                Ok(())
+            }
             other => Err(format!("{other:?}")),
         }
     });

@@ -3,9 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Cause, Failure, Verdict, reasons};
-use crate::observe::{
-    Drop, FlowId, IcmpErrors, IcmpKind, Listening, NO_PORT, Route, Side, Tally,
-};
+use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Listening, NO_PORT, Route, Side, Tally};
 
 /// How much older than the first failed attempt its evidence can be: times are those of the kernel's
 /// timer.
@@ -82,10 +80,7 @@ fn is_rejected(tally: &Tally, dropped: Option<Timestamp>) -> bool {
 }
 
 /// When ICMP errors last said that a packet goes no further, and what that means to the one who sent it.
-fn hard_errors(
-    tally: &Tally,
-    received: bool,
-) -> impl Iterator<Item = (Option<Timestamp>, Cause)> {
+fn hard_errors(tally: &Tally, received: bool) -> impl Iterator<Item = (Option<Timestamp>, Cause)> {
     let errors = tally.icmp.iter().filter(move |errors| errors.received == received);
     errors.filter_map(|errors| Some((errors.last, meaning(errors.kind)?)))
 }

@@ -13,9 +13,7 @@ use super::{
 use crate::{
     config::Peer,
     expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
-    observe::{
-        Counters, Drop, FlowId, IcmpErrors, Route, Snapshot, Tally, Transport, add,
-    },
+    observe::{Counters, Drop, FlowId, IcmpErrors, Route, Snapshot, Tally, Transport, add},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
@@ -287,7 +285,8 @@ fn is_other_address(
     now: Timestamp,
 ) -> bool {
     let listed = expectation.peers.listed().unwrap_or_default();
-    let is_name = failing.peer.is_some_and(|index| matches!(listed.get(index), Some(Peer::Name(_))));
+    let is_name =
+        failing.peer.is_some_and(|index| matches!(listed.get(index), Some(Peer::Name(_))));
     is_name
         && matches!(failing.failure.attempt, Attempt::NotSent { .. })
         && successes.get(&failing.peer).is_some_and(|&at| now.duration_since(at) <= DEFAULT_WINDOW)

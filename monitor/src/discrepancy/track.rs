@@ -54,13 +54,7 @@ pub struct Track {
 
 impl Track {
     /// Takes in the counts of a snapshot, and the route to the peer if it was asked for.
-    pub fn advance(
-        &mut self,
-        flow: &FlowId,
-        tally: &Tally,
-        route: Option<&Route>,
-        now: Timestamp,
-    ) {
+    pub fn advance(&mut self, flow: &FlowId, tally: &Tally, route: Option<&Route>, now: Timestamp) {
         let (request, answer, last_request, last_answer) = match flow.side {
             Side::Client => {
                 (tally.transmitted, tally.received, tally.last_transmitted, tally.last_received)

@@ -63,9 +63,7 @@ impl MachineHooks {
             (observe::RETRANSMIT, names::RETRANSMIT, "tcp_retransmit_skb"),
             (observe::DROP, names::DROP, "kfree_skb"),
         ] {
-            watch(hook, &mut || {
-                trace_point(object, program, tracepoint).map(Link::TracePoint)
-            });
+            watch(hook, &mut || trace_point(object, program, tracepoint).map(Link::TracePoint));
         }
         watch(observe::CONNECT, &mut || {
             // In this order: what began and was not asked for is no failure, the reverse is one.

@@ -4,6 +4,7 @@
 
 mod build;
 pub mod text;
+mod words;
 
 use std::{collections::BTreeMap, net::IpAddr};
 

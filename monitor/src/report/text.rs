@@ -5,11 +5,10 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Expectation, Failing, Name, PeerSource, Report, Route, Unexpected};
+use super::{Expectation, Name, PeerSource, Report, Unexpected, words};
 use crate::{
     discrepancy::{Cause, Verdict},
     expect::SELF,
-    observe::IcmpKind,
 };
 
 /// The report, discrepancies first, at most `width` columns wide.
@@ -79,7 +78,7 @@ fn discrepancy(
     line("what", purpose);
     line("since", &moment(expectation.since, now, zone));
     for failing in &evidence.failing {
-        let seen = attempts(failing, *verdict, &expectation.side);
+        let seen = words::attempts(failing, *verdict, &expectation.side);
         let last = moment(failing.last, now, zone);
         let said = format!("{} port {}: {seen}; last {last}", failing.address, failing.port);
         line("evidence", &said);
@@ -97,7 +96,7 @@ fn discrepancy(
             line("", &format!("{packets} ICMP errors {how}: {kind}{last}"));
         }
         if let Some(route) = &failing.route {
-            line("", &way(route, &failing.address));
+            line("", &words::way(route, &failing.address));
         }
     }
     if let Some(reason) = &evidence.reason {
@@ -112,48 +111,6 @@ fn discrepancy(
     line("cause", cause.name());
     line("try", cause.advice());
     out.push('\n');
-}
-
-/// What was seen of attempts, and how they were answered.
-fn attempts(failing: &Failing, verdict: Verdict, side: &str) -> String {
-    let Failing { attempts, cause, error, .. } = failing;
-    if let Some(error) = error {
-        return format!("{attempts} attempts, none of which was sent: {error}");
-    }
-    if failing.transport == "udp" {
-        let by_icmp = failing.dropped.is_empty();
-        let what = if by_icmp { "turned down by ICMP" } else { "lost at this host" };
-        return format!("{attempts} datagrams {what}");
-    }
-    let is_server = side == "server";
-    let is_answer = |kind: &str| kind != IcmpKind::TooBig.name();
-    let mut errors = failing.icmp.iter().filter(|errors| is_answer(&errors.kind));
-    let by_icmp = errors.any(|errors| errors.received != is_server);
-    let answer = match (verdict, is_server) {
-        (Verdict::Refused, true) if by_icmp => "this host answers with ICMP",
-        (Verdict::Refused, true) => "this host answers with RST",
-        (Verdict::Refused, false) if *cause == Cause::LocalFirewallReject => {
-            "this host turns them down itself"
-        }
-        (Verdict::Refused, false) if by_icmp => "it answers with ICMP",
-        (Verdict::Refused, false) => "it answers with RST",
-        (_, true) => "this host does not answer",
-        (_, false) if by_icmp => "no answer but ICMP",
-        (_, false) => "no answer",
-    };
-    let interface = failing.interface.as_deref().map(|name| format!(" on {name}"));
-    format!("{attempts} SYN seen{}, {answer}", interface.unwrap_or_default())
-}
-
-/// How the kernel would send to a peer.
-fn way(route: &Route, peer: &str) -> String {
-    let Route { interface, gateway, error } = route;
-    if let Some(error) = error {
-        return format!("no route to {peer}: {error}");
-    }
-    let by = interface.as_deref().unwrap_or("a device without a name");
-    let over = gateway.as_deref().map(|gateway| format!(" over {gateway}"));
-    format!("route: by {by}{}", over.unwrap_or_default())
 }
 
 fn unexpected(

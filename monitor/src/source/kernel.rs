@@ -6,17 +6,17 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{DropCounts, DropKey, Event, EventCounts, EventKey, FlowCounts, FlowKey, Loss};
+use monitor_common::{DropCounts, DropKey, Event, EventKey, FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
+use super::routes;
 use crate::{
     kernel::{
-        self, Ages, Attachments, Found, Interface, MachineHooks, Mode, Object, listeners,
-        open_flows, route_to,
+        self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows,
     },
     observe::{
-        Drop, FlowId, Happened, IcmpErrors, Listening, Outcome, PortSet, Route,
-        Side, Snapshot, Tally, Transport,
+        Drop, FlowId, Happened, IcmpErrors, Listening, Outcome, PortSet, Side, Snapshot, Tally,
+        Transport,
     },
 };
 
@@ -25,12 +25,6 @@ const EVICT_AFTER: SignedDuration = SignedDuration::from_mins(60);
 
 /// How often open connections are placed at most.
 const PLACE_EVERY: SignedDuration = SignedDuration::from_secs(5);
-
-/// How old an attempt is that the route of this moment can speak for: snapshots are a second apart.
-const RECENT: SignedDuration = SignedDuration::from_secs(3);
-
-/// Routes that are looked up for one snapshot.
-const MOST_ROUTES: usize = 16;
 
 /// The kernel programs, attached.
 #[derive(Debug)]
@@ -164,8 +158,12 @@ impl KernelSource {
                 tally.not_begun.times = tally.not_begun.times.saturating_sub(counts.begun);
             }
         }
-        let evicted = self.evict(&counted, &dropped, &events, &mut flows, ages, now)?;
-        let routes = self.routes(&flows, now);
+        let evicted = self.evict(&counted, &dropped, &mut flows, ages, now)?;
+        let is_gone = |key: &EventKey| flow_id(&key.flow).is_none_or(|id| !flows.contains_key(&id));
+        for (key, _) in events.iter().filter(|(key, _)| is_gone(key)) {
+            self.object.events.evict(*key)?;
+        }
+        let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
         Ok(Snapshot {
             taken: now,
             flows,
@@ -207,28 +205,6 @@ impl KernelSource {
             .collect())
     }
 
-    /// The routes to the peers of flows that fail, and of attempts that did not begin just now.
-    fn routes(&self, flows: &BTreeMap<FlowId, Tally>, now: Timestamp) -> BTreeMap<IpAddr, Route> {
-        let is_recent = |at: Timestamp| now.duration_since(at) <= RECENT;
-        let not_begun = flows.iter().filter(|(_, tally)| {
-            tally.not_begun.times > 0 && tally.not_begun.last.is_some_and(is_recent)
-        });
-        let peers: BTreeSet<IpAddr> = not_begun.map(|(flow, _)| flow.peer).collect();
-        let others = self.asked.iter().filter(|peer| !peers.contains(peer));
-        let asked = peers.iter().chain(others).take(MOST_ROUTES);
-        let routes = asked.filter_map(|&peer| match route_to(peer) {
-            Ok(Found { interface, gateway }) => {
-                let interface = self.attachments.name(interface);
-                Some((peer, Route::Out { interface, gateway }))
-            }
-            Err(error) => {
-                let error = u32::try_from(error.raw_os_error()?).ok()?;
-                Some((peer, Route::None { error }))
-            }
-        });
-        routes.collect()
-    }
-
     fn retry_attaching(&mut self, now: Timestamp) {
         if self.attachments.hooks().iter().any(|hook| hook.fault.is_some()) {
             self.follow_interfaces(now);
@@ -248,7 +224,6 @@ impl KernelSource {
         &mut self,
         counted: &[(FlowKey, FlowCounts)],
         dropped: &[(DropKey, DropCounts)],
-        events: &[(EventKey, EventCounts)],
         flows: &mut BTreeMap<FlowId, Tally>,
         ages: Ages,
         now: Timestamp,
@@ -272,9 +247,6 @@ impl KernelSource {
                 self.object.connections.evict(*key)?;
                 for (drop, _) in dropped.iter().filter(|(drop, _)| drop.flow == *key) {
                     self.object.drops.evict(*drop)?;
-                }
-                for (event, _) in events.iter().filter(|(event, _)| event.flow == *key) {
-                    self.object.events.evict(*event)?;
                 }
             }
         }

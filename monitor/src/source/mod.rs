@@ -1,5 +1,6 @@
 //! Where snapshots come from.
 
 mod kernel;
+mod routes;
 
 pub use kernel::{KernelSource, flow_id};

@@ -17,8 +17,7 @@ use crate::{
     config,
     expect::{Expectation, Names, expectations},
     observe::{
-        Counters, FlowId, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally,
-        Transport,
+        Counters, FlowId, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally, Transport,
     },
 };
 
