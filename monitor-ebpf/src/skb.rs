@@ -66,8 +66,8 @@ pub(crate) fn is_local(context: &SkBuff, version: Version, address: [u64; 2]) ->
     const IPV6: u8 = 10;
     const NOT_FORWARDED: i64 = 4;
     const FORWARDING_IS_OFF: i64 = 5;
-    #[expect(clippy::cast_possible_truncation, reason = "it has 64 bytes")]
-    const SIZE: i32 = size_of::<Lookup>() as i32;
+    const SIZE: i32 = 64;
+    const _: () = assert!(size_of::<Lookup>() == 64);
 
     // SAFETY: plain integers, of which zero is one.
     let mut lookup: Lookup = unsafe { core::mem::zeroed() };
