@@ -59,6 +59,8 @@ pub struct ConnectionCounts {
     pub retransmitted_syn: u64,
     /// When a segment was last sent again: in jiffies, 0 for never.
     pub last_retransmitted: u64,
+    /// Attempts of this host that had a route: the first segment is next.
+    pub begun: u64,
     /// The error of the socket with the last outcome that is a failure, as `errno` numbers it.
     pub error: u64,
 }
@@ -71,11 +73,12 @@ impl ConnectionCounts {
         retransmitted: 0,
         retransmitted_syn: 0,
         last_retransmitted: 0,
+        begun: 0,
         error: 0,
     };
 }
 
-const _: () = assert!(size_of::<ConnectionCounts>() == 128);
+const _: () = assert!(size_of::<ConnectionCounts>() == 136);
 
 #[cfg(test)]
 mod tests {

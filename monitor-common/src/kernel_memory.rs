@@ -45,6 +45,14 @@ pub struct Offsets {
     pub socket_error: u32,
     /// `sock.sk_err_soft`.
     pub socket_soft_error: u32,
+    /// `inet_sock.inet_sport`: the port that segments are sent from, 0 as long as there is none.
+    pub socket_source_port: u32,
+    /// `sock.sk_protocol`.
+    pub socket_protocol: u32,
+    /// `bpf_sock_addr_kern.sk`: the socket of an attempt.
+    pub attempt_socket: u32,
+    /// `bpf_sock_addr_kern.uaddr`: the address that it asks for.
+    pub attempt_address: u32,
     /// `net.ns.inum`: the inode of the namespace.
     pub namespace_inode: u32,
     /// Inode of the namespace that is watched.
@@ -54,4 +62,4 @@ pub struct Offsets {
     pub drop_arguments: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 23 * 4 && align_of::<Offsets>() == 4);
+const _: () = assert!(size_of::<Offsets>() == 27 * 4 && align_of::<Offsets>() == 4);

@@ -16,7 +16,9 @@ extern crate std;
 
 pub mod connections;
 pub mod drops;
+pub mod events;
 pub mod flow;
+pub mod icmp;
 pub mod kernel_memory;
 pub mod loss;
 pub mod names;
@@ -25,10 +27,12 @@ pub mod ports;
 
 pub use connections::{ConnectionCounts, Outcome};
 pub use drops::{DropCounts, DropKey};
+pub use events::{Event, EventCounts, EventKey};
 pub use flow::{ClockReading, Counters, FlowCounts, FlowKey, Side, Transport};
+pub use icmp::IcmpKind;
 pub use kernel_memory::Offsets;
 pub use loss::Loss;
 
 /// Version of every layout in this crate. A change of any layout bumps it, and maps of another
 /// version are never read.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

@@ -9,6 +9,8 @@ pub const SOCKETS: &str = "SOCKETS";
 pub const DROPS: &str = "DROPS";
 /// Per-CPU hash of [`FlowKey`](crate::FlowKey) to [`ConnectionCounts`](crate::ConnectionCounts).
 pub const CONNECTIONS: &str = "CONNECTIONS";
+/// Per-CPU hash of [`EventKey`](crate::EventKey) to [`EventCounts`](crate::EventCounts).
+pub const EVENTS: &str = "EVENTS";
 /// Read-only global of [`Offsets`](crate::Offsets).
 pub const OFFSETS: &str = "OFFSETS";
 /// Per-CPU array of counters, by [`Loss`](crate::Loss).
@@ -42,3 +44,9 @@ pub const CONNECTION: &str = "connection";
 pub const RETRANSMIT: &str = "retransmit";
 /// Raw tracepoint `kfree_skb`.
 pub const DROP: &str = "drop";
+/// `cgroup/connect4`: attempts to connect.
+pub const CONNECT4: &str = "connect4";
+/// `cgroup/connect6`: the same.
+pub const CONNECT6: &str = "connect6";
+/// Raw tracepoint `inet_sock_set_state`: attempts that begin.
+pub const BEGUN: &str = "begun";

@@ -28,6 +28,8 @@ const QINQ: u16 = 0x88a8;
 const QINQ_OLD: u16 = 0x9100;
 const ETHERTYPE: usize = 12;
 
+const ICMP4: u8 = 1;
+const ICMP6: u8 = 58;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
@@ -84,6 +86,8 @@ pub enum Skip {
     NotIp,
     /// A transport without service ports, or none.
     OtherTransport,
+    /// A message of ICMP or `ICMPv6`: [`icmp::locate`](crate::icmp::locate) looks into it.
+    Icmp,
     /// A fragment other than the first.
     Fragment,
     /// The headers end before the ports.
@@ -132,15 +136,34 @@ pub enum End {
 /// Finds the headers of a packet.
 #[inline(always)]
 pub fn locate<B: Bytes + ?Sized>(bytes: &B, link: Link) -> Result<Packet, Skip> {
-    let (network, version) = match link {
-        Link::Ethernet => after_ethernet(bytes)?,
-        Link::Ip => (0, version(bytes)?),
-    };
-    let (protocol, transport_header) = match version {
-        Version::V4 => after_ipv4(bytes, network)?,
-        Version::V6 => after_ipv6(bytes, network)?,
-    };
+    let (network, version) = after_link(bytes, link)?;
+    let (protocol, transport_header) = after_ip(bytes, network, version)?;
     ports(bytes, network, version, protocol, transport_header)
+}
+
+/// Offset of the IP header, and its version.
+#[inline(always)]
+pub(crate) fn after_link<B: Bytes + ?Sized>(
+    bytes: &B,
+    link: Link,
+) -> Result<(usize, Version), Skip> {
+    match link {
+        Link::Ethernet => after_ethernet(bytes),
+        Link::Ip => Ok((0, version(bytes)?)),
+    }
+}
+
+/// The protocol behind the IP headers, and the offset of its header.
+#[inline(always)]
+pub(crate) fn after_ip<B: Bytes + ?Sized>(
+    bytes: &B,
+    at: usize,
+    version: Version,
+) -> Result<(u8, usize), Skip> {
+    match version {
+        Version::V4 => after_ipv4(bytes, at),
+        Version::V6 => after_ipv6(bytes, at),
+    }
 }
 
 /// Finds the headers of a packet without VLAN tags in band and without IPv6 extension headers,
@@ -180,18 +203,24 @@ fn version<B: Bytes + ?Sized>(bytes: &B) -> Result<Version, Skip> {
 }
 
 #[inline(always)]
-fn ports<B: Bytes + ?Sized>(
+pub(crate) fn ports<B: Bytes + ?Sized>(
     bytes: &B,
     network: usize,
     version: Version,
     protocol: u8,
     transport_header: usize,
 ) -> Result<Packet, Skip> {
+    let Some(transport) = Transport::from_protocol(protocol) else {
+        return Err(match (version, protocol) {
+            (Version::V4, ICMP4) | (Version::V6, ICMP6) => Skip::Icmp,
+            _ => Skip::OtherTransport,
+        });
+    };
     Ok(Packet {
         network,
         transport_header,
         version,
-        transport: Transport::from_protocol(protocol).ok_or(Skip::OtherTransport)?,
+        transport,
         source_port: bytes.number(transport_header).ok_or(Skip::Truncated)?,
         destination_port: bytes.number(transport_header + 2).ok_or(Skip::Truncated)?,
     })

@@ -233,8 +233,10 @@ fn more_headers_than_the_bound_are_malformed() {
 #[test]
 fn what_is_not_ours_is_told_apart() {
     assert_eq!(on_ethernet(0x0806, &[0; 28]), Err(Skip::NotIp));
-    assert_eq!(on_ethernet(0x0800, &v4(&[], 1, &[8; 8])), Err(Skip::OtherTransport));
-    assert_eq!(on_ethernet(0x86dd, &v6(&[], 58, &[8; 8])), Err(Skip::OtherTransport));
+    assert_eq!(on_ethernet(0x0800, &v4(&[], 47, &[8; 8])), Err(Skip::OtherTransport));
+    assert_eq!(on_ethernet(0x86dd, &v6(&[], 1, &[8; 8])), Err(Skip::OtherTransport));
+    assert_eq!(on_ethernet(0x0800, &v4(&[], 1, &[8; 8])), Err(Skip::Icmp));
+    assert_eq!(on_ethernet(0x86dd, &v6(&[], 58, &[8; 8])), Err(Skip::Icmp));
     let mut short_header = v4(&[], 6, &transport(true, 1, 2, 0));
     short_header[0] = 0x44;
     assert_eq!(on_ethernet(0x0800, &short_header), Err(Skip::Malformed));

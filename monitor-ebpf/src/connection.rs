@@ -8,17 +8,17 @@
 //! It fires for every namespace of the machine.
 
 use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
-use monitor_common::{FlowKey, Outcome, Side, Transport};
+use monitor_common::{Event, FlowKey, Outcome, Side, Transport};
 
 use crate::{
-    maps::{count_outcome, documented, is_known},
+    maps::{count_event, count_outcome, documented, is_known},
     memory::{Namespace, argument, field, namespace_of_socket, offset, read},
 };
 
 const ESTABLISHED: u64 = 1;
-const SYN_SENT: u64 = 2;
+pub(crate) const SYN_SENT: u64 = 2;
 const SYN_RECEIVED: u64 = 3;
-const CLOSED: u64 = 7;
+pub(crate) const CLOSED: u64 = 7;
 
 const IPV4: u16 = 2;
 const IPV6: u16 = 10;
@@ -45,8 +45,17 @@ fn connection(context: RawTracePointContext) -> i32 {
         (SYN_SENT | ESTABLISHED, CLOSED) => {
             let end = if old == SYN_SENT { End::Opened } else { End::Unknown };
             match error {
-                // The program itself gave up, or closed it in good order.
-                0 => return 0,
+                // The program itself gave up, or closed it in good order, or no port was left for it.
+                0 => {
+                    let source_port: u16 = field(socket, offset!(socket_source_port));
+                    if old == SYN_SENT
+                        && source_port == 0
+                        && let Some(flow) = flow_of_socket(socket, end)
+                    {
+                        count_event(flow, Event::NoPort);
+                    }
+                    return 0;
+                }
                 REFUSED => (Outcome::Refused, end),
                 TIMED_OUT => (Outcome::TimedOut, end),
                 UNREACHABLE_NETWORK | UNREACHABLE_HOST => (Outcome::Unreachable, end),
@@ -82,17 +91,7 @@ pub(crate) fn flow_of_socket(socket: u64, end: End) -> Option<FlowKey> {
     if !(to_service || from_service) || namespace_of_socket(socket) != Namespace::Watched {
         return None;
     }
-    let (peer, own) = match field(socket, offset!(socket_family)) {
-        IPV4 => (
-            peer4(field(socket, offset!(socket_peer4))),
-            peer4(field(socket, offset!(socket_own4))),
-        ),
-        IPV6 => (
-            peer6(socket + u64::from(offset!(socket_peer6))),
-            peer6(socket + u64::from(offset!(socket_own6))),
-        ),
-        _ => return None,
-    };
+    let (peer, own) = addresses(socket)?;
     if peer == own {
         return (end == End::Accepted)
             .then(|| FlowKey::new(peer, own_port, Transport::Tcp, Side::Server, true));
@@ -107,16 +106,32 @@ pub(crate) fn flow_of_socket(socket: u64, end: End) -> Option<FlowKey> {
     }
 }
 
+/// The addresses of the peer and of this host that a socket has.
+#[inline(always)]
+pub(crate) fn addresses(socket: u64) -> Option<([u64; 2], [u64; 2])> {
+    match field(socket, offset!(socket_family)) {
+        IPV4 => Some((
+            peer4(field(socket, offset!(socket_peer4))),
+            peer4(field(socket, offset!(socket_own4))),
+        )),
+        IPV6 => Some((
+            peer6(socket + u64::from(offset!(socket_peer6))),
+            peer6(socket + u64::from(offset!(socket_own6))),
+        )),
+        _ => None,
+    }
+}
+
 /// An IPv6 address at an address in memory, in two words.
 #[inline(always)]
-fn peer6(at: u64) -> [u64; 2] {
+pub(crate) fn peer6(at: u64) -> [u64; 2] {
     [read(at), read(at + 8)]
 }
 
 /// An IPv4 address in network byte order as `::ffff:a.b.c.d`, in two words as they stand in memory.
 #[expect(clippy::host_endian_bytes, reason = "a word is bytes in memory, not a number")]
 #[inline(always)]
-const fn peer4(address: u32) -> [u64; 2] {
+pub(crate) const fn peer4(address: u32) -> [u64; 2] {
     let [a, b, c, d] = address.to_ne_bytes();
     [0, u64::from_ne_bytes([0, 0, 0xff, 0xff, a, b, c, d])]
 }

@@ -9,6 +9,8 @@
 //! | `connection` | raw tracepoint `inet_sock_set_state` | what becomes of connections |
 //! | `retransmit` | raw tracepoint `tcp_retransmit_skb` | segments that are sent again |
 //! | `drop` | raw tracepoint `kfree_skb` | packets that end here, and why |
+//! | `connect4`, `connect6` | `cgroup/connect` at the root | attempts to connect |
+//! | `begun` | raw tracepoint `inet_sock_set_state` | those of them that begin |
 //! | `read_clock` | none: run by the daemon | the clock that the others stamp packets with |
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
@@ -18,8 +20,10 @@
 )]
 
 mod clock;
+mod connect;
 mod connection;
 mod drop;
+mod icmp;
 mod maps;
 mod memory;
 mod reader;

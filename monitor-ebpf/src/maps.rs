@@ -10,8 +10,8 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray, PerCpuHashMap},
 };
 use monitor_common::{
-    ClockReading, ConnectionCounts, Counters, DropCounts, DropKey, FlowCounts, FlowKey, Loss,
-    Outcome, Transport,
+    ClockReading, ConnectionCounts, Counters, DropCounts, DropKey, Event, EventCounts, EventKey,
+    FlowCounts, FlowKey, Loss, Outcome, Transport,
     packet::{SYN, SYN_ACK},
     ports::{PORT_WORDS, PortBits, port_bit},
 };
@@ -39,6 +39,11 @@ static DROPS: PerCpuHashMap<DropKey, DropCounts> =
 /// What became of connections.
 #[map]
 static CONNECTIONS: PerCpuHashMap<FlowKey, ConnectionCounts> =
+    PerCpuHashMap::with_max_entries(DEFAULT_FLOWS, 0);
+
+/// ICMP errors, and attempts to connect.
+#[map]
+static EVENTS: PerCpuHashMap<EventKey, EventCounts> =
     PerCpuHashMap::with_max_entries(DEFAULT_FLOWS, 0);
 
 /// What was seen and not counted, by [`Loss`].
@@ -172,6 +177,14 @@ pub(crate) fn count_outcome(key: &FlowKey, outcome: Outcome, error: u32) {
     }
 }
 
+/// Counts an attempt to connect that begins.
+#[inline(always)]
+pub(crate) fn count_begun(key: &FlowKey) {
+    if let Some(counts) = connections(key) {
+        counts.begun += 1;
+    }
+}
+
 /// Counts a segment that is sent again.
 #[inline(always)]
 pub(crate) fn count_retransmission(key: &FlowKey, syn: bool) {
@@ -222,6 +235,29 @@ pub(crate) fn count_drop(key: &DropKey, packets: u64, interface: u32) {
     if interface != 0 {
         counts.interface = interface;
     }
+}
+
+/// Counts an event of a flow.
+#[inline(always)]
+pub(crate) fn count_event(flow: FlowKey, event: Event) {
+    static ZERO: EventCounts = EventCounts::ZERO;
+    let key = EventKey::new(flow, event);
+    if EVENTS.get_ptr(key).is_none() {
+        #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
+        let _made = EVENTS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
+    }
+    let Some(counts) = EVENTS.get_ptr_mut(key) else {
+        return lose(Loss::MapFull);
+    };
+    // SAFETY: the pointer is to this CPU's value, which is freed only after a grace period. Each event
+    // is counted by one hook, and the kernel does not run one within itself on one CPU.
+    let counts = unsafe { &mut *counts };
+    let now = clock::now();
+    counts.times += 1;
+    if counts.first == 0 {
+        counts.first = now;
+    }
+    counts.last = now;
 }
 
 /// Whether a port is documented.

@@ -17,7 +17,7 @@ use monitor_common::{
 };
 
 use crate::{
-    clock,
+    clock, icmp,
     maps::{create_flow, documented, flow, lose},
     reader::Direct,
     skb::{self, Whole},
@@ -50,7 +50,7 @@ fn wire_loopback(context: TcContext) -> i32 {
 
 /// How a packet passes the device.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Path {
+pub(crate) enum Path {
     Received,
     Transmitted,
     /// Both ends are this host: told from the server's end.
@@ -72,6 +72,7 @@ fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
         packet::locate_plain(&bytes, link).and_then(|packet| count(context, &bytes, packet, path));
     match counted {
         Ok(()) | Err(Skip::NotIp | Skip::OtherTransport) => {}
+        Err(Skip::Icmp) => icmp::watch(context, link, path),
         Err(Skip::Fragment) => lose(Loss::Fragment),
         Err(Skip::Malformed) => unparsable(context),
         Err(Skip::Truncated | Skip::Deeper) => watch_deeper(context, link, path),
@@ -87,6 +88,7 @@ fn watch_deeper(context: &TcContext, link: Link, path: Path) {
         packet::locate(&bytes, link).and_then(|packet| count(context, &bytes, packet, path));
     match counted {
         Ok(()) | Err(Skip::NotIp | Skip::OtherTransport) => {}
+        Err(Skip::Icmp) => icmp::watch(context, link, path),
         Err(Skip::Fragment) => lose(Loss::Fragment),
         Err(Skip::Malformed | Skip::Truncated | Skip::Deeper) => unparsable(context),
     }

@@ -104,6 +104,8 @@ impl Daemon {
         let addresses = |known: &Known| known.addresses.iter().copied().collect();
         let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
         let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
+        let failing = assessment.judgements.iter().flatten().flat_map(|said| &said.failing);
+        self.source.ask_routes(failing.map(|failing| failing.flow.peer));
         let expectations = &plan.expectations;
         let report = report::build(host, *started, &snapshot, expectations, &assessment, &known);
         self.shared.publish(report);

@@ -88,6 +88,8 @@ pub struct Evidence {
     pub failing: Vec<Failing>,
     /// Packets that the host dropped, by reason.
     pub dropped: BTreeMap<String, u64>,
+    /// ICMP errors about packets of the flow.
+    pub icmp: IcmpTotals,
     /// What became of connections.
     pub outcomes: BTreeMap<String, u64>,
     /// Segments that the host sent again.
@@ -107,6 +109,15 @@ pub struct Difference {
     pub received: u64,
     /// They left by no device.
     pub transmitted: u64,
+}
+
+/// How many ICMP errors there were about packets of a flow, by what they say.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct IcmpTotals {
+    /// Those that the host received.
+    pub received: BTreeMap<String, u64>,
+    /// Those that it sent.
+    pub transmitted: BTreeMap<String, u64>,
 }
 
 /// What was counted for one peer of the config.
@@ -156,6 +167,36 @@ pub struct Failing {
     pub cause: String,
     /// What the host's kernel dropped of the flow.
     pub dropped: Vec<Dropped>,
+    /// Why the last attempts were never sent.
+    pub error: Option<String>,
+    /// ICMP errors about packets of the flow.
+    pub icmp: Vec<IcmpErrors>,
+    /// How the host's kernel would send to it.
+    pub route: Option<Route>,
+}
+
+/// ICMP errors of one kind about packets of a flow.
+#[derive(Clone, Debug, Deserialize)]
+pub struct IcmpErrors {
+    /// What they say.
+    pub kind: String,
+    /// Whether the host received them.
+    pub received: bool,
+    /// How many.
+    pub packets: u64,
+    /// When the last was seen.
+    pub last: Option<Timestamp>,
+}
+
+/// How the host's kernel would send to a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Route {
+    /// By which interface.
+    pub interface: Option<String>,
+    /// The next machine on the way.
+    pub gateway: Option<String>,
+    /// Why there is no route.
+    pub error: Option<String>,
 }
 
 /// Packets that the host's kernel dropped for one reason.

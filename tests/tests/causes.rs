@@ -284,6 +284,7 @@ fn firewall_drops_datagrams_on_the_way_out() {
     }
     let said = daemon.verdict(SCANS, "blocked", Some("local-firewall-out"));
     assert_eq!(dropped(&said), ("NETFILTER_DROP", false, 5));
+    assert_eq!(said.evidence.failing[0].attempts, 5);
     golden("firewall-drops-datagrams-on-the-way-out", &daemon.status().1);
     assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
 }
@@ -356,16 +357,20 @@ fn flow_that_works_again_is_ok_at_once() {
     open.close();
 }
 
+/// What is said of an expectation of the client's side that nobody tried, without each hook.
+const CLIENT_WITHOUT: [(&str, &str); 6] = [
+    ("socket-ingress", "idle"),
+    ("socket-egress", "unknown"),
+    ("connection", "idle"),
+    ("retransmit", "idle"),
+    ("drop", "unknown"),
+    ("connect", "unknown"),
+];
+
 #[test]
 fn without_a_hook_exactly_what_needs_it_is_unknown() {
     // What cannot be ruled out without it: attempts of this host that it stops itself.
-    for (hook, client) in [
-        ("socket-ingress", "idle"),
-        ("socket-egress", "unknown"),
-        ("connection", "idle"),
-        ("retransmit", "idle"),
-        ("drop", "unknown"),
-    ] {
+    for (hook, client) in CLIENT_WITHOUT {
         let pair = Pair::new();
         let config = format!("{}\n[kernel]\ndisable = [\"{hook}\"]\n", config::SQL_SERVER);
         let daemon = Daemon::start(&pair.host, &config);
@@ -375,7 +380,7 @@ fn without_a_hook_exactly_what_needs_it_is_unknown() {
             assert_eq!(expectation.verdict, expected, "{hook}: {expectation:#?}");
         }
         let attached = |hook: &str| daemon.series("backupflow_hook_attached", &[("hook", hook)]);
-        for other in ["socket-ingress", "socket-egress", "connection", "retransmit", "drop"] {
+        for (other, _) in CLIENT_WITHOUT {
             let expected = if other == hook { 0.0 } else { 1.0 };
             assert_eq!(attached(other).first().map(|(_, value)| *value), Some(expected), "{other}");
         }

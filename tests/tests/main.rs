@@ -17,6 +17,8 @@ mod frames;
 #[cfg(test)]
 mod healthy;
 #[cfg(test)]
+mod icmp;
+#[cfg(test)]
 mod interfaces;
 #[cfg(test)]
 mod map_full;
@@ -34,6 +36,8 @@ mod readme;
 mod replay;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod routes;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]

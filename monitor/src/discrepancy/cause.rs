@@ -60,7 +60,8 @@ causes! {
     RpFilter = "rp-filter",
         "Mend the route back to the peer, or loosen rp_filter on the interface.";
     /// No route to the peer.
-    NoRoute = "no-route", "Add a route to the peer.";
+    NoRoute = "no-route",
+        "Add a route to the peer, which answers to it need too: ip route get shows what the kernel finds.";
     /// The next hop does not answer.
     NeighborUnreachable = "neighbor-unreachable",
         "Check that the peer or the gateway is up and on this network.";

@@ -3,11 +3,15 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Cause, Failure, Verdict, reasons};
-use crate::observe::{Drop, FlowId, Listening, Outcome, Side, Tally};
+use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Listening, NO_PORT, Route, Side, Tally};
 
 /// How much older than the first failed attempt its evidence can be: times are those of the kernel's
 /// timer.
 const BEFORE: SignedDuration = SignedDuration::from_secs(1);
+
+/// How far apart a drop of the firewall and an ICMP error can be that belong together: the kernel sends
+/// at least one a second while there is cause, and a segment is sent again after one second and after two.
+const BETWEEN: SignedDuration = SignedDuration::from_secs(3);
 
 /// The verdict of a failing flow, and its cause. One is named only if something was counted since the
 /// first failed attempt that proves it.
@@ -16,31 +20,79 @@ pub(super) fn judge(
     failure: &Failure,
     tally: &Tally,
     listeners: &[Listening],
+    route: Option<&Route>,
 ) -> (Verdict, Cause) {
-    let verdict = match failure.attempt {
-        Attempt::Refused => Verdict::Refused,
-        Attempt::Unanswered => Verdict::Blocked,
-        Attempt::Lost => Verdict::Degraded,
-    };
-    let dropped = proof(tally, flow.side, failure.since);
-    let cause = match (failure.attempt, flow.side, dropped) {
-        // What answers with RST although the firewall dropped the attempt is the firewall.
-        (Attempt::Refused, Side::Server, Some(Cause::LocalFirewallIn))
-        | (Attempt::Refused, Side::Client, Some(Cause::LocalFirewallOut)) => {
+    let proof = proof(tally, flow.side, failure.since);
+    let cause = match (failure.attempt, flow.side, proof) {
+        (Attempt::NotSent { error: NO_PORT }, ..) => Cause::Undetermined,
+        (Attempt::NotSent { .. }, ..) => Cause::NoRoute,
+        (_, _, Some((at, Cause::LocalFirewallIn | Cause::LocalFirewallOut)))
+            if is_rejected(tally, at) =>
+        {
             Cause::LocalFirewallReject
         }
-        (_, Side::Server, Some(Cause::NoListener)) if listens_elsewhere(flow, listeners) => {
+        // What answers with RST although the firewall dropped the attempt is the firewall.
+        (Attempt::Refused, Side::Server, Some((_, Cause::LocalFirewallIn)))
+        | (Attempt::Refused, Side::Client, Some((_, Cause::LocalFirewallOut))) => {
+            Cause::LocalFirewallReject
+        }
+        (Attempt::Refused, Side::Client, _) => Cause::RemoteRefused,
+        (_, Side::Server, Some((_, Cause::NoListener))) if listens_elsewhere(flow, listeners) => {
             Cause::WrongBind
         }
-        (_, _, Some(cause)) => cause,
-        (Attempt::Refused, Side::Client, None) => Cause::RemoteRefused,
+        (_, _, Some((_, cause))) => cause,
         (Attempt::Unanswered | Attempt::Lost, Side::Client, None) => beyond(tally, failure.since),
         (Attempt::Unanswered, Side::Server, None) if is_queue_full(flow, tally, listeners) => {
             Cause::AcceptQueueFull
         }
+        // The attempts reach a socket, and its answers have no way back.
+        (Attempt::Unanswered, Side::Server, None)
+            if tally.socket_received.syn > 0 && matches!(route, Some(Route::None { .. })) =>
+        {
+            Cause::NoRoute
+        }
         (_, Side::Server, None) => Cause::Undetermined,
     };
+    let verdict = match (failure.attempt, cause) {
+        (Attempt::Refused, _) | (_, Cause::LocalFirewallReject | Cause::RemoteRefused) => {
+            Verdict::Refused
+        }
+        (Attempt::Unanswered, _) if is_turned_down(flow.side, tally, failure.since) => {
+            Verdict::Refused
+        }
+        (Attempt::Unanswered | Attempt::NotSent { .. }, _) => Verdict::Blocked,
+        (Attempt::Lost, _) => Verdict::Degraded,
+    };
     (verdict, cause)
+}
+
+/// Whether this host itself answers attempts by ICMP.
+fn is_turned_down(side: Side, tally: &Tally, since: Timestamp) -> bool {
+    side == Side::Server && hard_errors(tally, false).any(|(at, _)| is_since(at, since))
+}
+
+/// Whether ICMP errors of this host went with what its firewall dropped last. They are limited in number,
+/// so that not each drop has one.
+fn is_rejected(tally: &Tally, dropped: Option<Timestamp>) -> bool {
+    let Some(dropped) = dropped else { return false };
+    let is_near = |at: Timestamp| dropped.duration_since(at) <= BETWEEN;
+    hard_errors(tally, false).any(|(at, _)| at.is_some_and(is_near))
+}
+
+/// When ICMP errors last said that a packet goes no further, and what that means to the one who sent it.
+fn hard_errors(tally: &Tally, received: bool) -> impl Iterator<Item = (Option<Timestamp>, Cause)> {
+    let errors = tally.icmp.iter().filter(move |errors| errors.received == received);
+    errors.filter_map(|errors| Some((errors.last, meaning(errors.kind)?)))
+}
+
+/// What an ICMP error says to the one who sent the packet; a packet that is too big can be sent smaller.
+const fn meaning(kind: IcmpKind) -> Option<Cause> {
+    match kind {
+        IcmpKind::Unreachable => Some(Cause::RemoteUnreachable),
+        IcmpKind::PortUnreachable => Some(Cause::RemoteRefused),
+        IcmpKind::Prohibited => Some(Cause::RemoteProhibited),
+        IcmpKind::TooBig => None,
+    }
 }
 
 fn on_port<'a>(flow: &FlowId, listeners: &'a [Listening]) -> impl Iterator<Item = &'a Listening> {
@@ -59,22 +111,24 @@ fn is_queue_full(flow: &FlowId, tally: &Tally, listeners: &[Listening]) -> bool 
     tally.socket_received.syn > 0 && on_port(flow, listeners).any(|listener| listener.is_full)
 }
 
-/// Whether this host stops the attempts of a flow by itself, so that no answer need be waited for. A
+/// Whether no answer to the attempts need be waited for: this host stops them, or ICMP answered them. A
 /// full queue can have room the next time.
-pub(super) fn is_stopped_here(flow: &FlowId, tally: &Tally, since: Timestamp) -> bool {
-    proof(tally, flow.side, since).is_some_and(|cause| cause != Cause::QdiscDrop)
+pub(super) fn is_decided(flow: &FlowId, tally: &Tally, since: Timestamp) -> bool {
+    proof(tally, flow.side, since).is_some_and(|(_, cause)| cause != Cause::QdiscDrop)
+        || is_turned_down(flow.side, tally, since)
 }
 
-/// What the reason of the drops proves that were last seen.
-fn proof(tally: &Tally, side: Side, since: Timestamp) -> Option<Cause> {
-    let is_meant = |drop: &&Drop| is_request(drop, side) && is_since(drop.last, since);
-    let latest = tally.dropped.iter().filter(is_meant).filter_map(|drop| {
-        match reasons::meaning(&drop.reason, drop.received) {
-            reasons::Meaning::Proof(cause) => Some((drop.last, cause)),
-            reasons::Meaning::Noise(_) | reasons::Meaning::Loss => None,
-        }
+/// What was last seen that proves a cause, and when: drops by their reason, and what others say by ICMP of
+/// requests of this host.
+fn proof(tally: &Tally, side: Side, since: Timestamp) -> Option<(Option<Timestamp>, Cause)> {
+    let requests = tally.dropped.iter().filter(|drop| is_request(drop, side));
+    let drops = requests.filter_map(|drop| match reasons::meaning(&drop.reason, drop.received) {
+        reasons::Meaning::Proof(cause) => Some((drop.last, cause)),
+        reasons::Meaning::Noise(_) | reasons::Meaning::Loss => None,
     });
-    latest.max_by_key(|(last, _)| *last).map(|(_, cause)| cause)
+    let errors = hard_errors(tally, true).filter(|_| side == Side::Client);
+    let proofs = drops.chain(errors).filter(|(last, _)| is_since(*last, since));
+    proofs.max_by_key(|(last, _)| *last)
 }
 
 /// Whether what was dropped asks for something: a segment that opens a connection, or a datagram to
@@ -83,7 +137,8 @@ fn is_request(drop: &Drop, side: Side) -> bool {
     drop.received == (side == Side::Server) && (drop.opening || drop.datagram)
 }
 
-/// Datagrams to the service that this host is proven to have dropped, and what became of the last.
+/// Datagrams to the service that this host is proven to have dropped, or that others turned down by ICMP,
+/// and what became of the last.
 pub(super) fn lost_datagrams(flow: &FlowId, tally: &Tally) -> (u64, Attempt, Option<Timestamp>) {
     let mut lost = (0, Attempt::Unanswered, None);
     for drop in tally.dropped.iter().filter(|drop| is_request(drop, flow.side)) {
@@ -98,14 +153,25 @@ pub(super) fn lost_datagrams(flow: &FlowId, tally: &Tally) -> (u64, Attempt, Opt
             (lost.1, lost.2) = (attempt, drop.last);
         }
     }
+    if flow.side == Side::Client {
+        let is_hard = |errors: &&IcmpErrors| errors.received && meaning(errors.kind).is_some();
+        for errors in tally.icmp.iter().filter(is_hard) {
+            lost.0 += errors.packets;
+            if errors.last > lost.2 {
+                (lost.1, lost.2) = (Attempt::Unanswered, errors.last);
+            }
+        }
+    }
     lost
 }
 
 /// Why attempts that this host did not stop get no answer.
 fn beyond(tally: &Tally, since: Timestamp) -> Cause {
-    let unreachable = tally.outcomes.get(&Outcome::Unreachable).and_then(|what| what.last);
-    if is_since(unreachable, since) {
-        return Cause::RemoteUnreachable;
+    let is_too_big = |errors: &IcmpErrors| {
+        errors.received && errors.kind == IcmpKind::TooBig && is_since(errors.last, since)
+    };
+    if tally.icmp.iter().any(is_too_big) {
+        return Cause::Mtu;
     }
     if is_since(tally.last_transmitted, since) { Cause::NoAnswer } else { Cause::Undetermined }
 }

@@ -11,8 +11,9 @@ use super::{
     verdict::{Gathered, Sight},
 };
 use crate::{
+    config::Peer,
     expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
-    observe::{Counters, Drop, FlowId, Listening, Snapshot, Tally, Transport, add},
+    observe::{Counters, Drop, FlowId, IcmpErrors, Route, Snapshot, Tally, Transport, add},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
@@ -56,6 +57,12 @@ pub struct Failing {
     pub interface: Option<String>,
     /// What the kernel dropped of the flow.
     pub dropped: Vec<Drop>,
+    /// ICMP errors about packets of the flow.
+    pub icmp: Vec<IcmpErrors>,
+    /// The route to the peer, where it was asked for.
+    pub route: Option<Route>,
+    /// Index of the peer in the expectation's list, `None` where the group is open.
+    pub peer: Option<usize>,
 }
 
 /// What was counted for the peers under one label.
@@ -147,18 +154,12 @@ impl Ledger {
         for (flow, tally) in &snapshot.flows {
             let track =
                 self.tracks.entry(*flow).or_insert_with(|| Track::of(flow, tally, is_first));
-            track.advance(flow, tally, now);
+            track.advance(flow, tally, snapshot.routes.get(&flow.peer), now);
             let mut matches = matcher.matches(flow, tally);
             let success = track.last_success;
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
             for found in &matches {
-                gathered[found.expectation].take_in(
-                    *found,
-                    flow,
-                    tally,
-                    track,
-                    &snapshot.listeners,
-                );
+                gathered[found.expectation].take_in(*found, flow, tally, track, snapshot);
             }
             for (found, until) in &lost {
                 gathered[found.expectation].take_in_past(*found, until);
@@ -241,9 +242,11 @@ impl Ledger {
         names: &Names,
         now: Timestamp,
     ) -> Judgement {
-        gathered.failing.sort_by_key(|failing| {
-            let Failing { flow, failure, .. } = failing;
-            (failure.attempt == Attempt::Refused, failure.since, *flow)
+        let Gathered { failing, successes, .. } = &mut gathered;
+        failing.retain(|failing| !is_other_address(expectation, failing, successes, now));
+        failing.sort_by_key(|failing| {
+            let Failing { flow, failure, said, .. } = failing;
+            (said.0 == Verdict::Refused, failure.since, *flow)
         });
         let (verdict, cause, reason) = self.sight.verdict(expectation, &gathered, names, now);
         let since = self.since(expectation, &gathered, (verdict, cause), now);
@@ -279,6 +282,22 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Whether an address without a route belongs to a name of which another address works: programs try one
+/// after the other, and a host without IPv6 has no route to half of them.
+fn is_other_address(
+    expectation: &Expectation,
+    failing: &Failing,
+    successes: &BTreeMap<Option<usize>, Timestamp>,
+    now: Timestamp,
+) -> bool {
+    let listed = expectation.peers.listed().unwrap_or_default();
+    let is_name =
+        failing.peer.is_some_and(|index| matches!(listed.get(index), Some(Peer::Name(_))));
+    is_name
+        && matches!(failing.failure.attempt, Attempt::NotSent { .. })
+        && successes.get(&failing.peer).is_some_and(|&at| now.duration_since(at) <= DEFAULT_WINDOW)
 }
 
 /// What is said of a flow whose peer was known by a name that has another address now.
@@ -351,7 +370,7 @@ impl Gathered {
         flow: &FlowId,
         tally: &Tally,
         track: &Track,
-        listeners: &[Listening],
+        snapshot: &Snapshot,
     ) {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
@@ -362,12 +381,16 @@ impl Gathered {
         }
         self.totals.take_in(tally, track.difference());
         if let Some(failure) = track.failing() {
+            let route = snapshot.routes.get(&flow.peer);
             self.failing.push(Failing {
                 flow: *flow,
                 failure,
-                said: evidence::judge(flow, &failure, tally, listeners),
+                said: evidence::judge(flow, &failure, tally, &snapshot.listeners, route),
                 interface: tally.interface.clone(),
                 dropped: tally.dropped.clone(),
+                icmp: tally.icmp.clone(),
+                route: route.cloned(),
+                peer: found.peer,
             });
         }
     }

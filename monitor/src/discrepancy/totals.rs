@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::Difference;
-use crate::observe::{Outcome, Tally};
+use crate::observe::{IcmpKind, Outcome, Tally};
 
 /// What the hooks besides the wire counted for an expectation.
 #[derive(Clone, Debug, Default)]
 pub struct Totals {
     /// Packets that this host dropped, by the kernel's reason.
     pub dropped: BTreeMap<String, u64>,
+    /// ICMP errors, by whether this host received them and what they say.
+    pub icmp: BTreeMap<(bool, IcmpKind), u64>,
     /// What became of connections.
     pub outcomes: BTreeMap<Outcome, u64>,
     /// Segments that this host sent again.
@@ -22,6 +24,9 @@ impl Totals {
     pub(super) fn take_in(&mut self, tally: &Tally, difference: Difference) {
         for drop in &tally.dropped {
             *self.dropped.entry(drop.reason.clone()).or_default() += drop.packets;
+        }
+        for errors in &tally.icmp {
+            *self.icmp.entry((errors.received, errors.kind)).or_default() += errors.packets;
         }
         for (outcome, happened) in &tally.outcomes {
             *self.outcomes.entry(*outcome).or_default() += happened.times;

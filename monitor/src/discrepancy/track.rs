@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{DEFAULT_WINDOW, Difference, evidence, layers::Layers};
-use crate::observe::{Counters, FlowId, Side, Tally, Transport};
+use crate::observe::{Counters, FlowId, NO_PORT, Route, Side, Tally, Transport};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
 /// second after three: an answer that is later than both is none.
@@ -18,6 +18,11 @@ pub enum Attempt {
     Unanswered,
     /// Some got through, others did not.
     Lost,
+    /// It was never sent.
+    NotSent {
+        /// Why, as `errno` numbers it.
+        error: u32,
+    },
 }
 
 /// Attempts that fail, until one succeeds.
@@ -29,7 +34,7 @@ pub struct Failure {
     pub since: Timestamp,
     /// When the last one was seen.
     pub last: Timestamp,
-    /// SYN segments seen since then, each retransmission too.
+    /// SYN segments seen since then, each retransmission too, and attempts that were never sent.
     pub attempts: u64,
 }
 
@@ -39,6 +44,8 @@ pub struct Track {
     seen: Option<(Counters, Counters)>,
     /// Attempts of this host's sockets, or datagrams that were dropped.
     made: u64,
+    /// Attempts of this host that never began, and those without a local port.
+    not_sent: (u64, u64),
     pending: Option<Failure>,
     failure: Option<Failure>,
     layers: Layers,
@@ -61,8 +68,8 @@ impl Track {
         self.layers.difference
     }
 
-    /// Takes in the counts of a snapshot.
-    pub fn advance(&mut self, flow: &FlowId, tally: &Tally, now: Timestamp) {
+    /// Takes in the counts of a snapshot, and the route to the peer if it was asked for.
+    pub fn advance(&mut self, flow: &FlowId, tally: &Tally, route: Option<&Route>, now: Timestamp) {
         // What the host sends itself passes no device.
         if !flow.loopback {
             self.layers.advance(tally);
@@ -80,18 +87,19 @@ impl Track {
         let (request_before, answer_before) = self.seen.replace((request, answer)).unwrap_or(zero);
         let more = |now: u64, before: u64| now.saturating_sub(before);
         let answered = more(answer.packets, answer_before.packets) > 0;
-        let hidden = self.attempts_before_the_wire(flow, tally);
 
         if flow.transport == Transport::Udp {
             if answered && request.packets > 0 {
                 self.last_success = last_answer;
                 self.failure = None;
             }
-            self.note_lost_datagrams(flow, tally, now);
+            self.note_lost_datagrams(flow, tally, last_answer.filter(|_| answered), now);
             return;
         }
 
+        let hidden = self.attempts_before_the_wire(flow, tally);
         let attempts = more(request.syn, request_before.syn).max(hidden);
+        let not_sent = self.attempts_not_sent(tally, route);
         if more(answer.syn_ack, answer_before.syn_ack) > 0 {
             self.last_success = last_answer;
             self.pending = None;
@@ -99,15 +107,7 @@ impl Track {
             return;
         }
         if attempts > 0 {
-            let last = last_request.unwrap_or(now);
-            let pending = self.pending.get_or_insert(Failure {
-                attempt: Attempt::Unanswered,
-                since: last,
-                last,
-                attempts: 0,
-            });
-            pending.last = last;
-            pending.attempts += attempts;
+            self.wait_for(attempts, last_request.unwrap_or(now));
         } else if answered
             && more(request.packets, request_before.packets) > 0
             && self.pending.is_none()
@@ -120,18 +120,40 @@ impl Track {
                 pending.attempt = Attempt::Refused;
                 self.fail();
             } else if now.duration_since(pending.since) >= ANSWER_GRACE
-                || evidence::is_stopped_here(flow, tally, pending.since)
+                || evidence::is_decided(flow, tally, pending.since)
             {
                 self.fail();
             }
         }
+        if let Some((attempts, error, last)) = not_sent {
+            self.wait_for(attempts, last.unwrap_or(now)).attempt = Attempt::NotSent { error };
+            self.fail();
+        }
     }
 
-    /// Datagrams have no handshake: only those fail that this host is proven to have dropped.
-    fn note_lost_datagrams(&mut self, flow: &FlowId, tally: &Tally, now: Timestamp) {
+    /// New attempts that are not answered yet.
+    fn wait_for(&mut self, attempts: u64, last: Timestamp) -> &mut Failure {
+        let attempt = Attempt::Unanswered;
+        let pending =
+            self.pending.get_or_insert(Failure { attempt, since: last, last, attempts: 0 });
+        pending.last = last;
+        pending.attempts += attempts;
+        pending
+    }
+
+    /// Datagrams have no handshake: only those fail that this host is proven to have dropped, or that
+    /// were turned down by ICMP. An answer after them shows that it works, unless only some get through.
+    fn note_lost_datagrams(
+        &mut self,
+        flow: &FlowId,
+        tally: &Tally,
+        answered: Option<Timestamp>,
+        now: Timestamp,
+    ) {
         let (lost, attempt, last) = evidence::lost_datagrams(flow, tally);
         let more = lost.saturating_sub(std::mem::replace(&mut self.made, lost));
-        if more > 0 {
+        let works = attempt != Attempt::Lost && answered.is_some() && answered >= last;
+        if more > 0 && !works {
             let last = last.unwrap_or(now);
             let begun = self.failure.map_or((last, 0), |failure| (failure.since, failure.attempts));
             let (since, attempts) = (begun.0, begun.1 + more);
@@ -149,6 +171,26 @@ impl Track {
         let by_firewall = dropped.filter(|drop| drop.reason == "NETFILTER_DROP");
         let made = tally.socket_transmitted.syn + by_firewall.map(|drop| drop.packets).sum::<u64>();
         made.saturating_sub(std::mem::replace(&mut self.made, made))
+    }
+
+    /// New attempts that were never sent, why, and when the last one was. The route tells why one did not
+    /// begin; with a route it may be beginning at this moment.
+    fn attempts_not_sent(
+        &mut self,
+        tally: &Tally,
+        route: Option<&Route>,
+    ) -> Option<(u64, u32, Option<Timestamp>)> {
+        let (not_begun, no_port) = (tally.not_begun, tally.no_port);
+        let before = std::mem::replace(&mut self.not_sent, (not_begun.times, no_port.times));
+        let not_begun_now = not_begun.times.saturating_sub(before.0);
+        let no_port_now = no_port.times.saturating_sub(before.1);
+        match route {
+            Some(Route::None { error }) if not_begun_now > 0 => {
+                Some((not_begun_now, *error, not_begun.last))
+            }
+            _ if no_port_now > 0 => Some((no_port_now, NO_PORT, no_port.last)),
+            _ => None,
+        }
     }
 
     /// Attempts that fail, those included that could still be answered.

@@ -8,7 +8,7 @@ use super::{Blindness, Cause, DEFAULT_WINDOW, Failing, PeerCounts, Verdict, tota
 use crate::{
     config::Peer,
     expect::{Expectation, Names, Peers, is_resolved},
-    observe::{DROP, Loss, SOCKET_EGRESS, Side, Snapshot},
+    observe::{CONNECT, DROP, Loss, SOCKET_EGRESS, Side, Snapshot},
 };
 
 /// What is gathered for one expectation while the flows are gone through.
@@ -32,7 +32,7 @@ impl Gathered {
 }
 
 /// Hooks that see attempts of this host that never reach the wire.
-const BEFORE_THE_WIRE: [&str; 2] = [SOCKET_EGRESS, DROP];
+const BEFORE_THE_WIRE: [&str; 3] = [SOCKET_EGRESS, DROP, CONNECT];
 
 /// What the monitor was able to see: nothing is concluded from absence where it could not.
 #[derive(Debug)]

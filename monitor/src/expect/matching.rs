@@ -213,5 +213,7 @@ fn passes_through(flow: &FlowId, tally: &Tally) -> bool {
         && tally.transmitted.packets == tally.forwarded
         && tally.socket_transmitted.packets == 0
         && tally.outcomes.is_empty()
+        && tally.not_begun.times == 0
+        && tally.no_port.times == 0
         && tally.dropped.iter().all(|drop| drop.received)
 }

@@ -6,7 +6,7 @@ use aya::{
     maps::{IterableMap as _, Map, MapData, MapError, PerCpuHashMap, PerCpuValues},
     util::nr_cpus,
 };
-use monitor_common::{ConnectionCounts, DropCounts, FlowCounts};
+use monitor_common::{ConnectionCounts, DropCounts, EventCounts, FlowCounts};
 
 use super::{Error, batch::Batch};
 use crate::observe::add;
@@ -22,7 +22,9 @@ struct Plain<T>(T);
 /// Keys and values of the maps.
 #[expect(unsafe_code, reason = "aya asks for a promise that the layouts are plain bytes")]
 mod layout {
-    use monitor_common::{ConnectionCounts, DropCounts, DropKey, FlowCounts, FlowKey};
+    use monitor_common::{
+        ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey, FlowCounts, FlowKey,
+    };
 
     /// Plain bytes: `repr(C)` with explicit padding, and every bit pattern is a value.
     pub trait Layout: Copy + 'static {
@@ -38,11 +40,19 @@ mod layout {
         const ZERO: Self = Self { flow: FlowKey::ZERO, what: 0 };
     }
 
+    impl Layout for EventKey {
+        const ZERO: Self = Self { flow: FlowKey::ZERO, what: 0 };
+    }
+
     impl Layout for FlowCounts {
         const ZERO: Self = Self::ZERO;
     }
 
     impl Layout for DropCounts {
+        const ZERO: Self = Self::ZERO;
+    }
+
+    impl Layout for EventCounts {
         const ZERO: Self = Self::ZERO;
     }
 
@@ -171,14 +181,25 @@ impl Counts for FlowCounts {
 impl Counts for DropCounts {
     fn take_in(&mut self, other: &Self) {
         self.packets += other.packets;
-        if self.first == 0 || other.first != 0 && other.first < self.first {
-            self.first = other.first;
-        }
+        self.first = first(self.first, other.first);
         if other.last > self.last {
             self.interface = other.interface;
         }
         self.last = self.last.max(other.last);
     }
+}
+
+impl Counts for EventCounts {
+    fn take_in(&mut self, other: &Self) {
+        self.times += other.times;
+        self.first = first(self.first, other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// The earlier of two times, of which 0 is never.
+fn first(one: u64, other: u64) -> u64 {
+    if one == 0 || other == 0 { one.max(other) } else { one.min(other) }
 }
 
 impl Counts for ConnectionCounts {
@@ -195,6 +216,7 @@ impl Counts for ConnectionCounts {
         }
         self.retransmitted += other.retransmitted;
         self.retransmitted_syn += other.retransmitted_syn;
+        self.begun += other.begun;
         self.last_retransmitted = self.last_retransmitted.max(other.last_retransmitted);
     }
 }

@@ -3,7 +3,8 @@
 use std::fs::File;
 
 use aya::programs::{
-    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, RawTracePoint, cgroup_skb::CgroupSkbLink,
+    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, RawTracePoint,
+    cgroup_skb::CgroupSkbLink, cgroup_sock_addr::CgroupSockAddrLink,
     raw_trace_point::RawTracePointLink,
 };
 use jiff::Timestamp;
@@ -31,6 +32,7 @@ struct Watched {
 enum Link {
     Cgroup(CgroupSkbLink),
     TracePoint(RawTracePointLink),
+    Connect([CgroupSockAddrLink; 2], RawTracePointLink),
 }
 
 impl MachineHooks {
@@ -61,8 +63,14 @@ impl MachineHooks {
             (observe::RETRANSMIT, names::RETRANSMIT, "tcp_retransmit_skb"),
             (observe::DROP, names::DROP, "kfree_skb"),
         ] {
-            watch(hook, &mut || trace_point(object, program, tracepoint));
+            watch(hook, &mut || trace_point(object, program, tracepoint).map(Link::TracePoint));
         }
+        watch(observe::CONNECT, &mut || {
+            // In this order: what began and was not asked for is no failure, the reverse is one.
+            let begun = trace_point(object, names::BEGUN, "inet_sock_set_state")?;
+            let asked = [connect(object, names::CONNECT4)?, connect(object, names::CONNECT6)?];
+            Ok(Link::Connect(asked, begun))
+        });
         Self { hooks }
     }
 
@@ -83,19 +91,35 @@ fn cgroup(
     direction: CgroupSkbAttachType,
 ) -> Result<Link, Error> {
     let failed = |source| Error::Attach { name, source };
-    let root = support::cgroup_root().ok_or(Error::Unsupported("cgroup v2 is not mounted"))?;
-    let root = File::open(root)
-        .map_err(|source| Error::Io { what: "opening the root of cgroup v2", source })?;
+    let root = cgroup_root()?;
     let program: &mut CgroupSkb = object.program_of_kind(name)?;
     program.load().map_err(failed)?;
     let id = program.attach(root, direction, CgroupAttachMode::Single).map_err(failed)?;
     Ok(Link::Cgroup(program.take_link(id).map_err(failed)?))
 }
 
-fn trace_point(object: &mut Object, name: &'static str, tracepoint: &str) -> Result<Link, Error> {
+fn connect(object: &mut Object, name: &'static str) -> Result<CgroupSockAddrLink, Error> {
+    let failed = |source| Error::Attach { name, source };
+    let root = cgroup_root()?;
+    let program: &mut CgroupSockAddr = object.program_of_kind(name)?;
+    program.load().map_err(failed)?;
+    let id = program.attach(root, CgroupAttachMode::Single).map_err(failed)?;
+    program.take_link(id).map_err(failed)
+}
+
+fn cgroup_root() -> Result<File, Error> {
+    let root = support::cgroup_root().ok_or(Error::Unsupported("cgroup v2 is not mounted"))?;
+    File::open(root).map_err(|source| Error::Io { what: "opening the root of cgroup v2", source })
+}
+
+fn trace_point(
+    object: &mut Object,
+    name: &'static str,
+    tracepoint: &str,
+) -> Result<RawTracePointLink, Error> {
     let failed = |source| Error::Attach { name, source };
     let program: &mut RawTracePoint = object.program_of_kind(name)?;
     program.load().map_err(failed)?;
     let id = program.attach(tracepoint).map_err(failed)?;
-    Ok(Link::TracePoint(program.take_link(id).map_err(failed)?))
+    program.take_link(id).map_err(failed)
 }

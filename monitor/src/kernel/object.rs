@@ -8,8 +8,8 @@ use aya::{
     programs::{Program, ProgramError, SchedClassifier},
 };
 use monitor_common::{
-    ConnectionCounts, DropCounts, DropKey, FlowCounts, FlowKey, Loss, Offsets, names,
-    ports::PortBits,
+    ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey, FlowCounts, FlowKey, Loss,
+    Offsets, names, ports::PortBits,
 };
 
 use crate::observe::PortSet;
@@ -57,6 +57,8 @@ pub struct Object {
     pub drops: CountMap<DropKey, DropCounts>,
     /// What became of connections.
     pub connections: CountMap<FlowKey, ConnectionCounts>,
+    /// ICMP errors, and attempts to connect.
+    pub events: CountMap<EventKey, EventCounts>,
     known: Result<Knowledge, String>,
     lost: PerCpuArray<MapData, u64>,
     ports: Array<MapData, PortBits>,
@@ -87,6 +89,7 @@ impl Object {
             .map_max_entries(names::SOCKETS, flows)
             .map_max_entries(names::DROPS, flows)
             .map_max_entries(names::CONNECTIONS, flows)
+            .map_max_entries(names::EVENTS, flows)
             .override_global(names::LOG_LEVEL, &log_level, true)
             .override_global(names::OFFSETS, &Plain(offsets), true)
             .load(OBJECT)
@@ -102,6 +105,7 @@ impl Object {
         let drops = CountMap::new(names::DROPS, take(&mut ebpf, names::DROPS)?, flows)?;
         let connections =
             CountMap::new(names::CONNECTIONS, take(&mut ebpf, names::CONNECTIONS)?, flows)?;
+        let events = CountMap::new(names::EVENTS, take(&mut ebpf, names::EVENTS)?, flows)?;
         let lost = take(&mut ebpf, names::LOST)?
             .try_into()
             .map_err(|source| Error::Map { name: names::LOST, source })?;
@@ -112,7 +116,18 @@ impl Object {
             .try_into()
             .map_err(|source| Error::Map { name: names::CLOCK, source })?;
         let clock = Clock::start(clock_map, program(&mut ebpf, names::READ_CLOCK)?)?;
-        Ok(Self { ebpf, flows: flow_map, sockets, drops, connections, known, lost, ports, clock })
+        Ok(Self {
+            ebpf,
+            flows: flow_map,
+            sockets,
+            drops,
+            connections,
+            events,
+            known,
+            lost,
+            ports,
+            clock,
+        })
     }
 
     /// A loaded program.

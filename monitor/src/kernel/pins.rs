@@ -9,7 +9,8 @@ use std::{
 
 use aya::maps::{MapInfo, MapType};
 use monitor_common::{
-    ABI_VERSION, ConnectionCounts, DropCounts, DropKey, FlowCounts, FlowKey, Loss, names,
+    ABI_VERSION, ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey, FlowCounts, FlowKey,
+    Loss, names,
 };
 use nix::sys::statfs::{FsType, statfs};
 
@@ -70,7 +71,7 @@ fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.filesystem_type() == FsType(BPF_FS))
 }
 
-fn layouts(flows: u32) -> [Layout; 5] {
+fn layouts(flows: u32) -> [Layout; 6] {
     let hash =
         |name, key, value| Layout { name, kind: MapType::PerCpuHash, key, value, entries: flows };
     [
@@ -78,6 +79,7 @@ fn layouts(flows: u32) -> [Layout; 5] {
         hash(names::SOCKETS, size_of::<FlowKey>(), size_of::<FlowCounts>()),
         hash(names::DROPS, size_of::<DropKey>(), size_of::<DropCounts>()),
         hash(names::CONNECTIONS, size_of::<FlowKey>(), size_of::<ConnectionCounts>()),
+        hash(names::EVENTS, size_of::<EventKey>(), size_of::<EventCounts>()),
         Layout {
             name: names::LOST,
             kind: MapType::PerCpuArray,

@@ -98,6 +98,7 @@ pub fn without_hook(hook: &str) -> &'static str {
             "packets at sockets are not counted, and attempts that never reach the wire go unseen"
         }
         observe::CONNECTION => "how connections end is not told",
+        observe::CONNECT => "attempts of this host that fail without a route go unseen",
         observe::RETRANSMIT => "segments that are sent again are not counted",
         _ => "what this host drops is not counted, and its firewall is never named as a cause",
     }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-pub use monitor_common::{Counters, Loss, Outcome, Side, Transport};
+pub use monitor_common::{Counters, IcmpKind, Loss, Outcome, Side, Transport};
 pub use ports::PortSet;
 
 /// What identifies an observed flow.
@@ -51,6 +51,12 @@ pub struct Tally {
     pub socket_transmitted: Counters,
     /// What the kernel dropped, by reason.
     pub dropped: Vec<Drop>,
+    /// ICMP errors about packets of the flow.
+    pub icmp: Vec<IcmpErrors>,
+    /// Attempts of this host that never began. One that begins at this moment can be among them.
+    pub not_begun: Happened,
+    /// Attempts of this host for which no local port was left.
+    pub no_port: Happened,
     /// What became of connections, as the sockets say.
     pub outcomes: BTreeMap<Outcome, Happened>,
     /// Segments that this host sent again.
@@ -76,6 +82,38 @@ pub struct Drop {
     pub last: Option<Timestamp>,
     /// The interface of the last, where it has a name.
     pub interface: Option<String>,
+}
+
+/// ICMP errors of one kind about packets of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IcmpErrors {
+    /// What they say.
+    pub kind: IcmpKind,
+    /// This host received them, about what it had sent; else it sent them.
+    pub received: bool,
+    /// How many.
+    pub packets: u64,
+    /// When the first was seen.
+    pub first: Option<Timestamp>,
+    /// When the last was seen.
+    pub last: Option<Timestamp>,
+}
+
+/// How the kernel would send to a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// By a device.
+    Out {
+        /// The device, where it has a name.
+        interface: Option<String>,
+        /// The next machine on the way, unless it is the peer.
+        gateway: Option<IpAddr>,
+    },
+    /// Not at all.
+    None {
+        /// Why, as `errno` numbers it.
+        error: u32,
+    },
 }
 
 /// How often something happened, and when last.
@@ -119,8 +157,12 @@ pub const RETRANSMIT: &str = "retransmit";
 /// The hook that tells which packets are dropped, and why.
 pub const DROP: &str = "drop";
 
+/// The hook that tells which attempts never begin.
+pub const CONNECT: &str = "connect";
+
 /// Every hook that belongs to no interface.
-pub const MACHINE_HOOKS: [&str; 5] = [SOCKET_INGRESS, SOCKET_EGRESS, CONNECTION, RETRANSMIT, DROP];
+pub const MACHINE_HOOKS: [&str; 6] =
+    [SOCKET_INGRESS, SOCKET_EGRESS, CONNECTION, RETRANSMIT, DROP, CONNECT];
 
 /// Whether a hook watches what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,6 +196,8 @@ pub struct Snapshot {
     pub coverage: Vec<Hook>,
     /// What waits for peers on a documented port.
     pub listeners: Vec<Listening>,
+    /// The routes to peers that were asked for.
+    pub routes: BTreeMap<IpAddr, Route>,
 }
 
 impl Snapshot {
@@ -172,6 +216,22 @@ pub struct Listening {
     pub address: SocketAddr,
     /// Of a TCP socket: more connections wait to be accepted than may.
     pub is_full: bool,
+}
+
+/// The error of an attempt for which no local port is left.
+pub const NO_PORT: u32 = 99;
+
+/// What an error of `connect`, or of looking for a route, is called.
+pub fn error_text(errno: u32) -> String {
+    let text = match errno {
+        13 => "permission denied",
+        22 => "invalid argument",
+        NO_PORT => "no local port or address is left",
+        101 => "network is unreachable",
+        113 => "host is unreachable",
+        _ => return format!("error {errno}"),
+    };
+    text.to_owned()
 }
 
 /// The name of a side in reports and labels.

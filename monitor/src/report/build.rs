@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use super::{
-    Counts, Difference, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Name,
-    Peer, PeerSource, Report, SCHEMA, Unexpected,
+    Counts, Difference, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, IcmpErrors,
+    IcmpTotals, MOST_FAILING, Name, Peer, PeerSource, Report, Route, SCHEMA, Unexpected,
 };
 use crate::{
-    discrepancy::{self, Assessment, Judgement},
+    discrepancy::{self, Assessment, Attempt, Judgement, Totals},
     expect::{self, OTHER, Peers},
     names::KnownNames,
-    observe::{self, Counters, Outcome, Snapshot, side_name, transport_name},
+    observe::{self, Counters, Outcome, Snapshot, error_text, side_name, transport_name},
 };
 
 /// The report of a snapshot and of what was said of it.
@@ -122,6 +122,7 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement, compares: 
             .collect(),
         peers_seen: judgement.peers_seen,
         dropped: judgement.totals.dropped.clone(),
+        icmp: icmp_totals(&judgement.totals),
         outcomes: Outcome::ALL
             .into_iter()
             .map(|outcome| {
@@ -131,25 +132,53 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement, compares: 
             .collect(),
         retransmitted: judgement.totals.retransmitted,
         difference: compares.then_some(Difference { received, transmitted }),
-        failing: judgement
-            .failing
-            .iter()
-            .take(MOST_FAILING)
-            .map(|failing| Failing {
-                address: failing.flow.peer.to_string(),
-                port: failing.flow.service_port,
-                transport: transport_name(failing.flow.transport).to_owned(),
-                since: failing.failure.since,
-                last: failing.failure.last,
-                attempts: failing.failure.attempts,
-                interface: failing.interface.clone(),
-                cause: failing.said.1,
-                dropped: failing.dropped.iter().map(dropped).collect(),
-            })
-            .collect(),
+        failing: judgement.failing.iter().take(MOST_FAILING).map(failing).collect(),
         failing_total: judgement.failing.len(),
         reason: judgement.reason.clone(),
     }
+}
+
+fn failing(failing: &discrepancy::Failing) -> Failing {
+    let discrepancy::Failing { flow, failure, said, interface, route, .. } = failing;
+    Failing {
+        address: flow.peer.to_string(),
+        port: flow.service_port,
+        transport: transport_name(flow.transport).to_owned(),
+        since: failure.since,
+        last: failure.last,
+        attempts: failure.attempts,
+        error: match failure.attempt {
+            Attempt::NotSent { error } => Some(error_text(error)),
+            Attempt::Refused | Attempt::Unanswered | Attempt::Lost => None,
+        },
+        interface: interface.clone(),
+        cause: said.1,
+        dropped: failing.dropped.iter().map(dropped).collect(),
+        icmp: failing.icmp.iter().map(icmp_errors).collect(),
+        route: route.as_ref().map(|route| match route {
+            observe::Route::Out { interface, gateway } => Route {
+                interface: interface.clone(),
+                gateway: gateway.map(|gateway| gateway.to_string()),
+                error: None,
+            },
+            observe::Route::None { error } => {
+                Route { error: Some(error_text(*error)), ..Route::default() }
+            }
+        }),
+    }
+}
+
+fn icmp_totals(totals: &Totals) -> IcmpTotals {
+    let of = |direction: bool| {
+        let of = totals.icmp.iter().filter(move |((received, _), _)| *received == direction);
+        of.map(|((_, kind), packets)| (kind.name().to_owned(), *packets)).collect()
+    };
+    IcmpTotals { received: of(true), transmitted: of(false) }
+}
+
+fn icmp_errors(errors: &observe::IcmpErrors) -> IcmpErrors {
+    let observe::IcmpErrors { kind, received, packets, first, last } = *errors;
+    IcmpErrors { kind: kind.name().to_owned(), received, packets, first, last }
 }
 
 fn dropped(drop: &observe::Drop) -> Dropped {

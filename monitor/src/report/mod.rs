@@ -4,6 +4,7 @@
 
 mod build;
 pub mod text;
+mod words;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -125,6 +126,9 @@ pub struct Evidence {
     pub peers_seen: usize,
     /// Packets that this host dropped, by the kernel's reason.
     pub dropped: BTreeMap<String, u64>,
+    /// ICMP errors about packets of the flow.
+    #[serde(default)]
+    pub icmp: IcmpTotals,
     /// What became of connections, by outcome: `established`, `refused`, `timed-out`, `unreachable`,
     /// `reset`, `failed`.
     pub outcomes: BTreeMap<String, u64>,
@@ -150,6 +154,16 @@ pub struct Difference {
     pub received: u64,
     /// A socket sent them, and they left by no device.
     pub transmitted: u64,
+}
+
+/// How many ICMP errors there were about packets of a flow, by what they say: `unreachable`,
+/// `port-unreachable`, `prohibited`, `too-big`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct IcmpTotals {
+    /// Those that this host received, about what it had sent.
+    pub received: BTreeMap<String, u64>,
+    /// Those that this host sent.
+    pub transmitted: BTreeMap<String, u64>,
 }
 
 /// Failing peers that a report lists for one expectation.
@@ -205,14 +219,52 @@ pub struct Failing {
     /// When the last one was seen.
     #[schemars(with = "String")]
     pub last: Timestamp,
-    /// SYN segments in between, each retransmission too; of UDP, datagrams that this host dropped.
+    /// SYN segments in between, each retransmission too, and attempts that were never sent; of UDP,
+    /// datagrams that this host dropped or that were turned down by ICMP.
     pub attempts: u64,
+    /// Why the last attempts were never sent.
+    #[serde(default)]
+    pub error: Option<String>,
     /// The interface of the last one.
     pub interface: Option<String>,
     /// Why they fail.
     pub cause: Cause,
     /// What the kernel of this host dropped of the flow.
     pub dropped: Vec<Dropped>,
+    /// ICMP errors about packets of the flow.
+    #[serde(default)]
+    pub icmp: Vec<IcmpErrors>,
+    /// How the kernel would send to it now, where it was asked.
+    #[serde(default)]
+    pub route: Option<Route>,
+}
+
+/// ICMP errors of one kind about packets of a flow.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct IcmpErrors {
+    /// What they say: `unreachable`, `port-unreachable`, `prohibited` or `too-big`.
+    pub kind: String,
+    /// Whether this host received them; else it sent them.
+    pub received: bool,
+    /// How many.
+    pub packets: u64,
+    /// When the first was seen.
+    #[schemars(with = "Option<String>")]
+    pub first: Option<Timestamp>,
+    /// When the last was seen.
+    #[schemars(with = "Option<String>")]
+    pub last: Option<Timestamp>,
+}
+
+/// How the kernel would send to a peer.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// By which interface.
+    pub interface: Option<String>,
+    /// The next machine on the way, unless it is the peer.
+    pub gateway: Option<String>,
+    /// Why there is no route.
+    pub error: Option<String>,
 }
 
 /// Packets that the kernel of this host dropped for one reason.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Difference, Expectation, Name, PeerSource, Report, Unexpected};
+use super::{Difference, Expectation, Name, PeerSource, Report, Unexpected, words};
 use crate::{
     discrepancy::{Cause, Verdict},
     expect::SELF,
@@ -86,32 +86,25 @@ pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -
     line("what", purpose);
     line("since", &moment(expectation.since, now, zone));
     for failing in &evidence.failing {
-        let interface = failing.interface.as_deref().map(|name| format!(" on {name}"));
-        let answer = match (verdict, expectation.side.as_str()) {
-            (Verdict::Refused, "server") => "this host answers with RST",
-            (Verdict::Refused, _) => "it answers with RST",
-            (_, "server") => "this host does not answer",
-            _ => "no answer",
-        };
-        let interface = interface.unwrap_or_default();
-        let seen = match failing.transport.as_str() {
-            "udp" => format!("{} datagrams lost at this host", failing.attempts),
-            _ => format!("{} SYN seen{interface}, {answer}", failing.attempts),
-        };
+        let seen = words::attempts(failing, *verdict, &expectation.side);
         let last = moment(failing.last, now, zone);
         let said = format!("{} port {}: {seen}; last {last}", failing.address, failing.port);
         line("evidence", &said);
+        let last = |at: Option<Timestamp>| {
+            at.map_or(String::new(), |at| format!("; last {}", moment(at, now, zone)))
+        };
         for drop in &failing.dropped {
             let how = if drop.received { "on the way in" } else { "on the way out" };
-            let last =
-                drop.last.map_or(String::new(), |at| format!("; last {}", moment(at, now, zone)));
-            line(
-                "",
-                &format!(
-                    "{} packets dropped by this host {how}: {}{last}",
-                    drop.packets, drop.reason
-                ),
-            );
+            let (packets, reason, last) = (drop.packets, &drop.reason, last(drop.last));
+            line("", &format!("{packets} packets dropped by this host {how}: {reason}{last}"));
+        }
+        for errors in &failing.icmp {
+            let how = if errors.received { "received" } else { "sent" };
+            let (packets, kind, last) = (errors.packets, &errors.kind, last(errors.last));
+            line("", &format!("{packets} ICMP errors {how}: {kind}{last}"));
+        }
+        if let Some(route) = &failing.route {
+            line("", &words::way(route, &failing.address));
         }
     }
     if let Some(reason) = &evidence.reason {

@@ -22,7 +22,7 @@ use crate::{
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 24] = [
+pub const METRICS: [(&str, MetricType, &str); 25] = [
     ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
     (
         "backupflow_catalog_info",
@@ -63,6 +63,11 @@ pub const METRICS: [(&str, MetricType, &str); 24] = [
         "backupflow_flow_dropped_packets_total",
         MetricType::COUNTER,
         "Packets that this host dropped, by the kernel's reason.",
+    ),
+    (
+        "backupflow_flow_icmp_errors_total",
+        MetricType::COUNTER,
+        "ICMP errors about packets of the flow, by direction and by what they say.",
     ),
     (
         "backupflow_flow_last_seen_timestamp_seconds",
@@ -257,6 +262,13 @@ impl Families {
         for (reason, packets) in &evidence.dropped {
             let labels = with(("reason", reason));
             self.add("backupflow_flow_dropped_packets_total", &labels, exact(*packets));
+        }
+        let icmp = &evidence.icmp;
+        for (direction, kinds) in [("receive", &icmp.received), ("transmit", &icmp.transmitted)] {
+            for (kind, packets) in kinds {
+                let labels = [&base[..], &[("direction", direction), ("kind", kind)]].concat();
+                self.add("backupflow_flow_icmp_errors_total", &labels, exact(*packets));
+            }
         }
         for (outcome, times) in &evidence.outcomes {
             let labels = with(("outcome", outcome));

@@ -1,20 +1,22 @@
 //! Snapshots of what the kernel programs counted.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv6Addr},
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{DropCounts, DropKey, FlowCounts, FlowKey, Loss};
+use monitor_common::{DropCounts, DropKey, Event, EventKey, FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
+use super::routes;
 use crate::{
     kernel::{
         self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows,
     },
     observe::{
-        Drop, FlowId, Happened, Listening, Outcome, PortSet, Side, Snapshot, Tally, Transport,
+        Drop, FlowId, Happened, IcmpErrors, Listening, Outcome, PortSet, Side, Snapshot, Tally,
+        Transport,
     },
 };
 
@@ -34,6 +36,7 @@ pub struct KernelSource {
     ports: PortSet,
     unplaced: u64,
     placed: Timestamp,
+    asked: BTreeSet<IpAddr>,
 }
 
 impl KernelSource {
@@ -56,6 +59,7 @@ impl KernelSource {
             ports,
             unplaced: 0,
             placed: now,
+            asked: BTreeSet::new(),
         };
         // Before the first packet is counted, so that none of an open connection is missed.
         source.place_open_connections(now)?;
@@ -125,6 +129,20 @@ impl KernelSource {
                 });
             }
         }
+        let events = self.object.events.read()?;
+        for (key, counts) in &events {
+            let (Some(id), Some(event)) = (flow_id(&key.flow), key.event()) else { continue };
+            let tally = flows.entry(id).or_default();
+            let (first, last) = (at(counts.first), at(counts.last));
+            match event {
+                Event::Icmp { kind, received } => {
+                    let packets = counts.times;
+                    tally.icmp.push(IcmpErrors { kind, received, packets, first, last });
+                }
+                Event::Attempt => tally.not_begun = Happened { times: counts.times, last },
+                Event::NoPort => tally.no_port = Happened { times: counts.times, last },
+            }
+        }
         for (key, counts) in self.object.connections.read()? {
             if let Some(id) = flow_id(&key) {
                 let tally = flows.entry(id).or_default();
@@ -136,9 +154,16 @@ impl KernelSource {
                     .collect();
                 tally.retransmitted =
                     Happened { times: counts.retransmitted, last: at(counts.last_retransmitted) };
+                // Read after the attempts, so that what has begun is among them, or more.
+                tally.not_begun.times = tally.not_begun.times.saturating_sub(counts.begun);
             }
         }
         let evicted = self.evict(&counted, &dropped, &mut flows, ages, now)?;
+        let is_gone = |key: &EventKey| flow_id(&key.flow).is_none_or(|id| !flows.contains_key(&id));
+        for (key, _) in events.iter().filter(|(key, _)| is_gone(key)) {
+            self.object.events.evict(*key)?;
+        }
+        let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
         Ok(Snapshot {
             taken: now,
             flows,
@@ -147,8 +172,14 @@ impl KernelSource {
             capacity: self.object.flows.capacity(),
             lost,
             listeners: self.listeners()?,
+            routes,
             coverage: self.attachments.hooks().into_iter().chain(self.machine.hooks()).collect(),
         })
+    }
+
+    /// From now on, snapshots have the routes to these peers, so far as they are not too many.
+    pub fn ask_routes(&mut self, peers: impl Iterator<Item = IpAddr>) {
+        self.asked = peers.collect();
     }
 
     /// The object, for the kernel's log.

@@ -2,5 +2,6 @@
 
 pub mod capture;
 mod kernel;
+mod routes;
 
 pub use kernel::{KernelSource, flow_id};

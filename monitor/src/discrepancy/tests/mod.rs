@@ -2,7 +2,9 @@
 
 mod attempts;
 mod flows;
+mod icmp;
 mod moves;
+mod routes;
 mod rules;
 mod windows;
 
@@ -14,7 +16,9 @@ use super::{Assessment, Cause, Failing, Judgement, Ledger, Verdict};
 use crate::{
     config,
     expect::{Expectation, Names, expectations},
-    observe::{Counters, FlowId, Hook, Loss, Side, Snapshot, Tally, Transport},
+    observe::{
+        Counters, FlowId, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally, Transport,
+    },
 };
 
 const CONFIG: &str = r#"
@@ -64,6 +68,7 @@ impl Bench {
                 lost: BTreeMap::new(),
                 coverage: Vec::new(),
                 listeners: Vec::new(),
+                routes: BTreeMap::new(),
             },
         }
     }

@@ -48,7 +48,7 @@ impl Capture {
     pub fn count(&mut self, frame: &Frame<'_>) {
         match packet::locate(frame.bytes, frame.link) {
             Ok(packet) => self.count_packet(frame, packet),
-            Err(Skip::NotIp | Skip::OtherTransport) => {}
+            Err(Skip::NotIp | Skip::OtherTransport | Skip::Icmp) => {}
             Err(Skip::Fragment) => self.lose(Loss::Fragment),
             Err(Skip::Truncated | Skip::Malformed | Skip::Deeper) => self.lose(Loss::Unparsable),
         }
@@ -71,6 +71,7 @@ impl Capture {
             lost: self.lost.clone(),
             coverage: unseen.collect(),
             listeners: Vec::new(),
+            routes: BTreeMap::new(),
         }
     }
 

@@ -1,0 +1,86 @@
+//! The route to an address, as the kernel would choose it now.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "the kernel says many things of a route")]
+
+use std::{io, net::IpAddr};
+
+use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use rtnetlink::packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia},
+};
+
+/// A route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Index of the device that it goes out by.
+    pub interface: u32,
+    /// The next machine on the way, unless it is the address itself.
+    pub gateway: Option<IpAddr>,
+}
+
+/// Asks the kernel for the route to an address.
+///
+/// # Errors
+///
+/// The error with which an attempt to send there would fail (`ENETUNREACH`, `EHOSTUNREACH`, …), or that of
+/// asking.
+pub fn route_to(address: IpAddr) -> io::Result<Found> {
+    let mut route = RouteMessage::default();
+    (route.header.address_family, route.header.destination_prefix_length) = match address {
+        IpAddr::V4(_) => (AddressFamily::Inet, 32),
+        IpAddr::V6(_) => (AddressFamily::Inet6, 128),
+    };
+    route.attributes.push(RouteAttribute::Destination(address.into()));
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST;
+    let mut message = NetlinkMessage::new(header, RouteNetlinkMessage::GetRoute(route).into());
+    message.finalize();
+    let mut request = vec![0; message.buffer_len()];
+    message.serialize(&mut request);
+
+    let socket = Socket::new(NETLINK_ROUTE)?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    socket.send(&request, 0)?;
+    let (answer, _) = socket.recv_from_full()?;
+    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer);
+    match answer.map_err(io::Error::other)?.payload {
+        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => Ok(found(&route)),
+        NetlinkPayload::Error(error) => Err(error.to_io()),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+fn found(route: &RouteMessage) -> Found {
+    let mut found = Found::default();
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => found.interface = *index,
+            RouteAttribute::Gateway(RouteAddress::Inet(address))
+            | RouteAttribute::Via(RouteVia::Inet(address)) => {
+                found.gateway = Some((*address).into());
+            }
+            RouteAttribute::Gateway(RouteAddress::Inet6(address))
+            | RouteAttribute::Via(RouteVia::Inet6(address)) => {
+                found.gateway = Some((*address).into());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn own_addresses_are_reached_by_loopback() {
+        let loopback = Found { interface: 1, gateway: None };
+        assert_eq!(route_to(Ipv4Addr::LOCALHOST.into()).unwrap(), loopback);
+        assert_eq!(route_to(Ipv6Addr::LOCALHOST.into()).unwrap(), loopback);
+    }
+}
