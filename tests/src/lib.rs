@@ -33,10 +33,10 @@ pub use daemon::{Daemon, binary, series};
 pub use golden::golden;
 pub use http::Response;
 pub use namespace::{Counted, Namespace};
-pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};
+pub use net::{FAR4, GUEST4, HOST4, HOST6, PEER4, PEER6, Pair, Routed};
 pub use raw::RawSocket;
 pub use report::{
-    Counts, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Unexpected,
+    Counts, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Session, Unexpected,
 };
 pub use sys::TcpInfo;
 pub use tcp::{Exchange, Open, attempt, attempt_from, connect_from, listen, turned_away};

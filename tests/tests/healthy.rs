@@ -187,13 +187,7 @@ fn sessions_that_only_keep_themselves_alive() {
 fn bursts_through_a_narrow_link() {
     let pair = Pair::new();
     for namespace in [&pair.host, &pair.peer] {
-        // As usual, where segments are lost.
-        for (name, value) in
-            [("sack", "1"), ("recovery", "1"), ("early_retrans", "3"), ("reordering", "3")]
-        {
-            namespace.sysctl(&format!("net/ipv4/tcp_{name}"), value);
-        }
-        namespace.sysctl("net/ipv4/tcp_rto_min_us", "200000");
+        namespace.usual_tcp();
     }
     pair.host.tc("qdisc add dev eth0 root tbf rate 20mbit burst 16kb latency 20ms");
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);

@@ -19,7 +19,7 @@ pub(super) fn judge(
 ) -> (Verdict, Cause) {
     let verdict = match failure.attempt {
         Attempt::Refused => Verdict::Refused,
-        Attempt::Unanswered => Verdict::Blocked,
+        Attempt::Unanswered | Attempt::HalfOpen => Verdict::Blocked,
         Attempt::Lost => Verdict::Degraded,
     };
     let dropped = proof(tally, flow.side, failure.since);
@@ -34,10 +34,13 @@ pub(super) fn judge(
         }
         (_, _, Some(cause)) => cause,
         (Attempt::Refused, Side::Client, None) => Cause::RemoteRefused,
-        (Attempt::Unanswered | Attempt::Lost, Side::Client, None) => beyond(tally, failure.since),
-        (Attempt::Unanswered, Side::Server, None) if is_queue_full(flow, tally, listeners) => {
+        (_, Side::Client, None) => beyond(tally, failure.since),
+        (Attempt::Unanswered | Attempt::HalfOpen, Side::Server, None)
+            if is_queue_full(flow, tally, listeners) =>
+        {
             Cause::AcceptQueueFull
         }
+        (Attempt::HalfOpen, Side::Server, None) => Cause::NoAnswer,
         (_, Side::Server, None) => Cause::Undetermined,
     };
     (verdict, cause)

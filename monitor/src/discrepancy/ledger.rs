@@ -1,12 +1,16 @@
 //! Keeps what each expectation's verdict is, and since when.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use jiff::Timestamp;
 
 use super::{
-    Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict, evidence,
+    Cause, DEFAULT_WINDOW, Failure, Stuck, Track, Verdict, evidence,
     past::{Pasts, Until},
+    session::{self, Sessions},
     totals::Totals,
     verdict::{Gathered, Sight},
 };
@@ -56,6 +60,8 @@ pub struct Failing {
     pub interface: Option<String>,
     /// What the kernel dropped of the flow.
     pub dropped: Vec<Drop>,
+    /// Its open sessions that stopped working, the first one first.
+    pub sessions: Vec<Stuck>,
 }
 
 /// What was counted for the peers under one label.
@@ -93,6 +99,7 @@ pub struct Unexpected {
 pub struct Ledger {
     sight: Sight,
     tracks: HashMap<FlowId, Track>,
+    sessions: Sessions,
     pasts: Pasts,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
@@ -117,6 +124,7 @@ impl Ledger {
         Self {
             sight: Sight::since(started),
             tracks: HashMap::new(),
+            sessions: Sessions::default(),
             pasts: Pasts::default(),
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
@@ -135,6 +143,7 @@ impl Ledger {
         let now = snapshot.taken;
         let matcher = Matcher::new(expectations, names);
         self.sight.note(snapshot);
+        self.sessions.advance(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
         let mut gathered: Vec<Gathered> =
@@ -142,9 +151,10 @@ impl Ledger {
         let mut unexpected = Vec::new();
         for (flow, tally) in &snapshot.flows {
             let track = self.tracks.entry(*flow).or_default();
-            track.advance(flow, tally, now);
+            track.advance(flow, tally, self.sight.sees_handshakes, now);
             let mut matches = matcher.matches(flow, tally);
             let success = track.last_success;
+            let stuck = self.sessions.stuck(flow, track);
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
             for found in &matches {
                 gathered[found.expectation].take_in(
@@ -152,6 +162,7 @@ impl Ledger {
                     flow,
                     tally,
                     track,
+                    &stuck,
                     &snapshot.listeners,
                 );
             }
@@ -175,7 +186,7 @@ impl Ledger {
         }
         let still: BTreeSet<FlowId> = unexpected.iter().map(|stranger| stranger.flow).collect();
         self.strangers.retain(|flow, _| still.contains(flow));
-        unexpected.sort_by_key(|stranger| std::cmp::Reverse(stranger.tally.last_seen()));
+        unexpected.sort_by_key(|stranger| Reverse(stranger.tally.last_seen()));
         let unexpected_total = unexpected.len();
         unexpected.truncate(MOST_UNEXPECTED);
 
@@ -190,6 +201,11 @@ impl Ledger {
             })
             .collect();
         Assessment { judgements, unexpected, unexpected_total }
+    }
+
+    /// Whether open sessions have to be looked at, even where nothing new happens.
+    pub fn follows_sessions(&self) -> bool {
+        self.sessions.follows()
     }
 
     /// Every label of an expectation, with what was counted for flows that have left the map.
@@ -234,8 +250,8 @@ impl Ledger {
         now: Timestamp,
     ) -> Judgement {
         gathered.failing.sort_by_key(|failing| {
-            let Failing { flow, failure, .. } = failing;
-            (failure.attempt == Attempt::Refused, failure.since, *flow)
+            let Failing { flow, failure, said: (verdict, _), .. } = failing;
+            (Reverse(*verdict), failure.since, *flow)
         });
         let (verdict, cause, reason) = self.sight.verdict(expectation, &gathered, names, now);
         let since = self.since(expectation, &gathered, (verdict, cause), now);
@@ -343,6 +359,7 @@ impl Gathered {
         flow: &FlowId,
         tally: &Tally,
         track: &Track,
+        stuck: &[Stuck],
         listeners: &[Listening],
     ) {
         let counts = self.counts.entry(found.peer).or_default();
@@ -353,13 +370,17 @@ impl Gathered {
             self.one_way = self.one_way.max(tally.last_seen());
         }
         self.totals.take_in(tally);
-        if let Some(failure) = track.failing() {
+        let attempts = track
+            .failing()
+            .map(|failure| (failure, evidence::judge(flow, &failure, tally, listeners)));
+        if let Some((failure, said)) = attempts.or_else(|| session::failure(stuck)) {
             self.failing.push(Failing {
                 flow: *flow,
                 failure,
-                said: evidence::judge(flow, &failure, tally, listeners),
+                said,
                 interface: tally.interface.clone(),
                 dropped: tally.dropped.clone(),
+                sessions: stuck.to_vec(),
             });
         }
     }

@@ -8,6 +8,7 @@ mod evidence;
 mod ledger;
 mod past;
 pub mod reasons;
+mod session;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
 pub use ledger::{Assessment, Failing, Judgement, Ledger, PeerCounts, Unexpected};
+pub use session::Stuck;
 pub use totals::Totals;
 pub use track::{Attempt, Failure, Track};
 

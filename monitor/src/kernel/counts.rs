@@ -176,6 +176,7 @@ impl Counts for DropCounts {
         }
         if other.last > self.last {
             self.interface = other.interface;
+            self.port = other.port;
         }
         self.last = self.last.max(other.last);
     }

@@ -13,6 +13,7 @@ pub mod offsets;
 mod pins;
 mod processes;
 mod qdisc;
+mod sessions;
 mod sockets;
 pub mod support;
 
@@ -27,6 +28,7 @@ pub use machine::MachineHooks;
 pub use object::Object;
 pub use pins::Pins;
 pub use processes::holders;
+pub use sessions::{OpenSocket, sessions};
 pub use sockets::{Listener, connections, listeners, open_flows};
 
 /// Why the kernel did not do what the daemon asked.

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::{
     Counts, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Name, Peer,
-    PeerSource, Report, SCHEMA, Unexpected,
+    PeerSource, Report, SCHEMA, Session, Unexpected,
 };
 use crate::{
-    discrepancy::{self, Assessment, Judgement},
+    discrepancy::{self, Assessment, Judgement, Stuck},
     expect::{self, OTHER, Peers},
     names::KnownNames,
     observe::{self, Counters, Outcome, Snapshot, side_name, transport_name},
@@ -53,6 +53,7 @@ pub fn build(
             .map(|(loss, packets)| (loss.name().to_owned(), *packets))
             .collect(),
         flow_map: FlowMap { entries: snapshot.entries, capacity: snapshot.capacity },
+        sessions_left_out: snapshot.sessions_left_out,
         names: names
             .iter()
             .map(|(name, known)| Name {
@@ -137,6 +138,8 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement) -> Evidenc
                 interface: failing.interface.clone(),
                 cause: failing.said.1,
                 dropped: failing.dropped.iter().map(dropped).collect(),
+                sessions: failing.sessions.iter().take(MOST_FAILING).map(session).collect(),
+                sessions_total: failing.sessions.len(),
             })
             .collect(),
         failing_total: judgement.failing.len(),
@@ -152,6 +155,20 @@ fn dropped(drop: &observe::Drop) -> Dropped {
         first: drop.first,
         last: drop.last,
         interface: drop.interface.clone(),
+    }
+}
+
+fn session(stuck: &Stuck) -> Session {
+    Session {
+        local: stuck.local.to_string(),
+        remote: stuck.remote.to_string(),
+        since: stuck.since,
+        quiet_seconds: stuck.quiet.as_secs(),
+        retransmissions: stuck.retransmissions,
+        unacknowledged: stuck.unacknowledged,
+        mss: stuck.mss,
+        open: stuck.is_open,
+        cause: stuck.cause,
     }
 }
 

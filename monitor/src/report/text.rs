@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Expectation, Name, PeerSource, Report, Unexpected};
+use super::{Dropped, Expectation, Name, PeerSource, Report, Session, Unexpected};
 use crate::{
-    discrepancy::{Cause, Verdict},
+    discrepancy::{
+        Cause, Verdict,
+        reasons::{self, Meaning},
+    },
     expect::SELF,
 };
 
@@ -78,10 +81,20 @@ fn discrepancy(
     line("what", purpose);
     line("since", &moment(expectation.since, now, zone));
     for failing in &evidence.failing {
+        for session in &failing.sessions {
+            line("evidence", &stuck(session, now, zone));
+        }
+        let hidden = failing.sessions_total - failing.sessions.len();
+        if hidden > 0 {
+            line("", &format!("… and {hidden} more sessions"));
+        }
         let interface = failing.interface.as_deref().map(|name| format!(" on {name}"));
         let answer = match (verdict, expectation.side.as_str()) {
             (Verdict::Refused, "server") => "this host answers with RST",
             (Verdict::Refused, _) => "it answers with RST",
+            (_, "server") if failing.cause == Cause::NoAnswer => {
+                "this host answers, and nothing comes back"
+            }
             (_, "server") => "this host does not answer",
             _ => "no answer",
         };
@@ -91,9 +104,14 @@ fn discrepancy(
             _ => format!("{} SYN seen{interface}, {answer}", failing.attempts),
         };
         let last = moment(failing.last, now, zone);
-        let said = format!("{} port {}: {seen}; last {last}", failing.address, failing.port);
-        line("evidence", &said);
-        for drop in &failing.dropped {
+        if failing.attempts > 0 {
+            let said = format!("{} port {}: {seen}; last {last}", failing.address, failing.port);
+            line("evidence", &said);
+        }
+        let is_noise = |drop: &&Dropped| {
+            matches!(reasons::meaning(&drop.reason, drop.received), Meaning::Noise(_))
+        };
+        for drop in failing.dropped.iter().filter(|drop| !is_noise(drop)) {
             let how = if drop.received { "on the way in" } else { "on the way out" };
             let last =
                 drop.last.map_or(String::new(), |at| format!("; last {}", moment(at, now, zone)));
@@ -116,8 +134,39 @@ fn discrepancy(
     let worked = expectation.last_success.map(|at| moment(at, now, zone));
     line("worked", worked.as_deref().unwrap_or("not seen yet"));
     line("cause", cause.name());
-    line("try", cause.advice());
+    line("try", advice(expectation, cause));
     out.push('\n');
+}
+
+/// What to try: the same cause can ask for something else where open sessions stop, or at the server.
+fn advice(expectation: &Expectation, cause: Cause) -> &'static str {
+    match (cause, expectation.verdict, expectation.side.as_str()) {
+        (Cause::NoAnswer, Verdict::Degraded, _) => {
+            "Look whether the peer is up, and at what changed on the way to it: its end was heard before."
+        }
+        (Cause::NoAnswer, _, "server") => {
+            "Answers leave this host: look at the firewalls and routes on the way back to the peer."
+        }
+        _ => cause.advice(),
+    }
+}
+
+/// A session that stopped working.
+fn stuck(session: &Session, now: Timestamp, zone: &TimeZone) -> String {
+    let Session { local, remote, retransmissions, unacknowledged, quiet_seconds, .. } = session;
+    let what = match retransmissions {
+        0 => "what the peer sends is dropped by this host".to_owned(),
+        _ => format!(
+            "{retransmissions} retransmissions without an answer, {unacknowledged} bytes wait"
+        ),
+    };
+    let since = moment(session.since, now, zone);
+    let before = match quiet_seconds {
+        1.. => format!("; silent for {} before", age(SignedDuration::from_secs(*quiet_seconds))),
+        _ => String::new(),
+    };
+    let end = if session.open { "" } else { "; it is closed now" };
+    format!("session of {local} with {remote}: {what}; since {since}{before}{end}")
 }
 
 fn unexpected(
@@ -213,6 +262,10 @@ fn blind_spots(out: &mut String, report: &Report) {
             .filter(|(_, packets)| **packets > 0)
             .map(|(what, packets)| format!("{packets} packets not counted: {what}")),
     );
+    if report.sessions_left_out > 0 {
+        let many = report.sessions_left_out;
+        reasons.push(format!("{many} open sessions are too many to be looked at"));
+    }
     for reason in reasons {
         _ = writeln!(out, "not known: {reason}");
     }

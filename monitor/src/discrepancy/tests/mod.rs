@@ -2,8 +2,10 @@
 
 mod attempts;
 mod flows;
+mod handshakes;
 mod moves;
 mod rules;
+mod sessions;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -64,6 +66,8 @@ impl Bench {
                 lost: BTreeMap::new(),
                 coverage: Vec::new(),
                 listeners: Vec::new(),
+                sessions: None,
+                sessions_left_out: 0,
             },
         }
     }
@@ -97,6 +101,13 @@ impl Bench {
         tally.transmitted.packets += 1;
         more(&mut tally.transmitted);
         tally.last_transmitted = Some(now);
+    }
+
+    /// The peer connects to a service of this host.
+    fn accept(&mut self, id: FlowId) {
+        self.receive(id, syn);
+        self.transmit(id, syn_ack);
+        self.receive(id, data);
     }
 
     fn assess(&mut self) -> Assessment {
