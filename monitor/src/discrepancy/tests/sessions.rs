@@ -183,9 +183,10 @@ fn session_that_is_given_up_stays_until_the_flow_works() {
     assert!(!bench.stuck().is_open);
     assert!(!bench.ledger.follows_sessions());
     bench.wait(3600);
+    bench.transmit(vdi().flow, data);
     assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Degraded);
-    bench.transmit(vdi().flow, syn);
-    bench.receive(vdi().flow, syn_ack);
+    bench.receive(vdi().flow, data);
+    bench.transmit(vdi().flow, data);
     assert_eq!(bench.verdict("mssql-vdi-11113"), OK);
 }
 
@@ -231,6 +232,23 @@ fn firewall_that_drops_an_idle_session_forgot_it() {
         bench.wait(1);
         assert_eq!(bench.look(vdi()), OK);
     }
+}
+
+#[test]
+fn what_the_firewall_drops_is_heard_on_the_wire_and_mends_nothing() {
+    let mut bench = bench();
+    let session = unanswered(6, 300);
+    let drop = dropped(&session, 6, bench.now(), bench.now());
+    bench.flow(session.flow).dropped = vec![drop];
+    assert_eq!(bench.look(session), degraded(Cause::SessionInterrupted));
+    bench.wait(1);
+    bench.snapshot.sessions = Some(Vec::new());
+    bench.receive(vdi().flow, data);
+    bench.transmit(vdi().flow, data);
+    assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Degraded);
+    bench.transmit(vdi().flow, syn);
+    bench.receive(vdi().flow, syn_ack);
+    assert_eq!(bench.verdict("mssql-vdi-11113"), OK);
 }
 
 #[test]
