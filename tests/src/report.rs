@@ -173,6 +173,8 @@ pub struct Session {
     pub mss: u32,
     /// Whether it is still open.
     pub open: bool,
+    /// Whether the host's firewall dropped segments of it.
+    pub dropped_here: bool,
     /// Why it stopped.
     pub cause: String,
 }

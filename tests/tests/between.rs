@@ -181,7 +181,7 @@ fn answers_of_this_host_are_dropped_beside_a_session_that_works() {
         }
         client.join().unwrap()
     });
-    assert!(client.is_err());
+    client.unwrap_err();
     let said = daemon.verdict(AGENT, "blocked", Some("no-answer"));
     assert!(said.last_seen.unwrap() > began);
 }
@@ -273,6 +273,7 @@ fn own_firewall_forgets_idle_sessions() {
         let (said, session) = stuck(&daemon, flow, "session-interrupted");
         assert!(session.quiet_seconds >= 10, "{session:?}");
         assert_eq!((session.remote.port(), session.retransmissions > 0), (remote, sends));
+        assert!(session.dropped_here);
         let [drop] = said.evidence.failing[0].dropped.as_slice() else { panic!("{said:#?}") };
         assert_eq!((&*drop.reason, drop.received), ("NETFILTER_DROP", true));
         assert!(drop.packets >= 3, "{drop:?}");
@@ -303,7 +304,7 @@ fn full_segments_vanish_where_small_ones_pass() {
     );
     let daemon = Daemon::start(&net.host, config::SQL_SERVER);
     let talk = Talk::with_cluster(&net, 30_001);
-    (&talk.host).write_all(&[2; 50_000]).unwrap();
+    (&talk.host).write_all(&vec![2; 50_000]).unwrap();
     let (_, session) = stuck(&daemon, CLUSTER, "stalled");
     golden("full-segments-vanish-where-small-ones-pass", &daemon.status().1);
     assert_eq!((session.mss, session.quiet_seconds), (1448, 0));
@@ -317,11 +318,11 @@ fn peer_falls_silent_in_the_middle_of_a_talk() {
     let daemon = Daemon::start(&net.host, config::SQL_SERVER);
     let talk = Talk::with_cluster(&net, 30_001);
     // Full segments have passed before.
-    (&talk.host).write_all(&[2; 50_000]).unwrap();
-    (&talk.peer).read_exact(&mut [0; 50_000]).unwrap();
+    (&talk.host).write_all(&vec![2; 50_000]).unwrap();
+    (&talk.peer).read_exact(&mut vec![0; 50_000]).unwrap();
     talk.exchange();
     net.between.nft(&passing("drop"));
-    (&talk.host).write_all(&[2; 50_000]).unwrap();
+    (&talk.host).write_all(&vec![2; 50_000]).unwrap();
     let (_, session) = stuck(&daemon, CLUSTER, "no-answer");
     assert_eq!(session.quiet_seconds, 0);
     golden("peer-falls-silent-in-the-middle-of-a-talk", &daemon.status().1);

@@ -233,6 +233,8 @@ fn local_ports_that_are_documented_elsewhere() {
 #[test]
 fn sessions_that_wait_lose_segments_or_pause() {
     let net = Routed::new();
+    // So that every segment is a packet of its own to the router.
+    net.host.ethtool("eth0", "tso off gso off");
     let daemon = Daemon::start(&net.host, config::SQL_SERVER);
     let to = SocketAddr::new(FAR4, 11113);
     let cluster = listen(&net.peer, to);
@@ -244,14 +246,14 @@ fn sessions_that_wait_lose_segments_or_pause() {
         // Nobody reads, for longer than it takes to call a session stuck.
         let (mut waiting, _reader) = accept();
         waiting.set_nonblocking(true).unwrap();
-        while waiting.write(&[7; 65536]).is_ok() {}
+        while waiting.write(&[7; 4096]).is_ok() {}
         let began = TcpInfo::of(&waiting).segments_out;
         // One segment of five is lost.
         net.between.nft(&rule("numgen random mod 5 0 drop"));
         let (mut client, mut server) = accept();
         thread::scope(|scope| {
-            scope.spawn(|| client.write_all(&[7; 300_000]).unwrap());
-            server.read_exact(&mut [0; 300_000]).unwrap();
+            scope.spawn(|| client.write_all(&vec![7; 300_000]).unwrap());
+            server.read_exact(&mut vec![0; 300_000]).unwrap();
         });
         // Nothing passes for a while.
         net.between.nft(&rule("drop"));

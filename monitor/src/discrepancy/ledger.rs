@@ -156,15 +156,9 @@ impl Ledger {
             let success = track.last_success;
             let stuck = self.sessions.stuck(flow, track);
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
+            let failing = failing(flow, tally, track, stuck, &snapshot.listeners);
             for found in &matches {
-                gathered[found.expectation].take_in(
-                    *found,
-                    flow,
-                    tally,
-                    track,
-                    &stuck,
-                    &snapshot.listeners,
-                );
+                gathered[found.expectation].take_in(*found, flow, tally, track, failing.as_ref());
             }
             for (found, until) in &lost {
                 gathered[found.expectation].take_in_past(*found, until);
@@ -359,8 +353,7 @@ impl Gathered {
         flow: &FlowId,
         tally: &Tally,
         track: &Track,
-        stuck: &[Stuck],
-        listeners: &[Listening],
+        failing: Option<&Failing>,
     ) {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
@@ -370,18 +363,28 @@ impl Gathered {
             self.one_way = self.one_way.max(tally.last_seen());
         }
         self.totals.take_in(tally);
-        let attempts = track
-            .failing()
-            .map(|failure| (failure, evidence::judge(flow, &failure, tally, listeners)));
-        if let Some((failure, said)) = attempts.or_else(|| session::failure(stuck)) {
-            self.failing.push(Failing {
-                flow: *flow,
-                failure,
-                said,
-                interface: tally.interface.clone(),
-                dropped: tally.dropped.clone(),
-                sessions: stuck.to_vec(),
-            });
-        }
+        self.failing.extend(failing.cloned());
     }
+}
+
+/// What is wrong with a flow: its attempts fail, or open sessions of it are stuck.
+fn failing(
+    flow: &FlowId,
+    tally: &Tally,
+    track: &Track,
+    sessions: Vec<Stuck>,
+    listeners: &[Listening],
+) -> Option<Failing> {
+    let attempts = track.failing();
+    let attempts =
+        attempts.map(|failure| (failure, evidence::judge(flow, &failure, tally, listeners)));
+    let (failure, said) = attempts.or_else(|| session::failure(&sessions))?;
+    Some(Failing {
+        flow: *flow,
+        failure,
+        said,
+        interface: tally.interface.clone(),
+        dropped: tally.dropped.clone(),
+        sessions,
+    })
 }

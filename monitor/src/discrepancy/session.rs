@@ -48,6 +48,8 @@ pub struct Stuck {
     pub mss: u32,
     /// Whether its socket is still there.
     pub is_open: bool,
+    /// Whether this host's firewall dropped segments of it.
+    pub is_dropped_here: bool,
     /// Why.
     pub cause: Cause,
 }
@@ -61,8 +63,6 @@ struct Followed {
     flow: FlowId,
     stuck: Stuck,
     is_proven: bool,
-    /// Whether this host's firewall dropped segments of it.
-    is_dropped_here: bool,
     /// What the firewall had dropped of the flow before.
     dropped_before: u64,
 }
@@ -101,8 +101,8 @@ impl Sessions {
     /// The stuck sessions of a flow, the first one first. One that is closed stays until the peer is heard
     /// again; where this host's firewall drops what is heard on the wire, until a connection is opened.
     pub(super) fn stuck(&mut self, flow: &FlowId, track: &Track) -> Vec<Stuck> {
-        self.0.retain(|_, Followed { flow: other, stuck, is_dropped_here, .. }| {
-            let works = if *is_dropped_here { track.last_opened } else { track.last_success };
+        self.0.retain(|_, Followed { flow: other, stuck, .. }| {
+            let works = if stuck.is_dropped_here { track.last_opened } else { track.last_success };
             other != flow || stuck.is_open || works.is_none_or(|at| at <= stuck.last)
         });
         let of_flow = self.0.values().filter(|followed| followed.flow == *flow);
@@ -166,7 +166,7 @@ fn sends_in_vain(
         stuck.cause = cause(session, stuck, tally);
         followed.is_proven = true;
     }
-    followed.is_dropped_here |= drops_since(stuck.since, tally).any(|drop| is_of(drop, session));
+    stuck.is_dropped_here |= drops_since(stuck.since, tally).any(|drop| is_of(drop, session));
     followed
 }
 
@@ -238,7 +238,7 @@ fn is_cut(
         let first = drop.first.filter(|first| *first > heard);
         let since = first.unwrap_or(last);
         let mut followed = Followed::new(session, since, since.duration_since(heard));
-        followed.is_dropped_here = true;
+        followed.stuck.is_dropped_here = true;
         followed.dropped_before = if first.is_some() { 0 } else { drop.packets.saturating_sub(1) };
         followed
     });
@@ -265,14 +265,9 @@ impl Followed {
             unacknowledged: 0,
             mss: session.mss,
             is_open: true,
+            is_dropped_here: false,
             cause: Cause::Undetermined,
         };
-        Self {
-            flow: session.flow,
-            stuck,
-            is_proven: false,
-            is_dropped_here: false,
-            dropped_before: 0,
-        }
+        Self { flow: session.flow, stuck, is_proven: false, dropped_before: 0 }
     }
 }

@@ -69,10 +69,10 @@ pub fn sessions(documented: &PortSet) -> Result<Vec<(FlowKey, OpenSocket)>, Erro
 }
 
 fn open_socket(ends: Connection, said: &InetResponse) -> Option<OpenSocket> {
-    let info = said.nlas.iter().find_map(|nla| match nla {
-        Nla::TcpInfo(info) => Some(info),
-        _ => None,
-    })?;
+    let info = said
+        .nlas
+        .iter()
+        .find_map(|nla| if let Nla::TcpInfo(info) = nla { Some(info) } else { None })?;
     // What waits to be sent is in the queue too, and so is a FIN.
     let in_flight = said.header.send_queue.saturating_sub(info.notsent_bytes);
     let is_closed = ![TCP_ESTABLISHED, TCP_CLOSE_WAIT].contains(&info.state);

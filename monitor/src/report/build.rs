@@ -168,6 +168,7 @@ fn session(stuck: &Stuck) -> Session {
         unacknowledged: stuck.unacknowledged,
         mss: stuck.mss,
         open: stuck.is_open,
+        dropped_here: stuck.is_dropped_here,
         cause: stuck.cause,
     }
 }

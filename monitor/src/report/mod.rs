@@ -231,6 +231,8 @@ pub struct Session {
     pub mss: u32,
     /// Whether it is still open.
     pub open: bool,
+    /// Whether the firewall of this host dropped segments of it.
+    pub dropped_here: bool,
     /// Why it stopped.
     pub cause: Cause,
 }

@@ -147,8 +147,17 @@ fn advice(expectation: &Expectation, cause: Cause) -> &'static str {
         (Cause::NoAnswer, _, "server") => {
             "Answers leave this host: look at the firewalls and routes on the way back to the peer."
         }
+        (Cause::SessionInterrupted, _, _) if is_dropped_here(expectation) => {
+            "This host's firewall forgot the session: raise its idle timeout (conntrack) or enable keepalives."
+        }
         _ => cause.advice(),
     }
+}
+
+/// Whether the firewall of this host drops segments of the session that stopped first.
+fn is_dropped_here(expectation: &Expectation) -> bool {
+    let mut sessions = expectation.evidence.failing.iter().flat_map(|failing| &failing.sessions);
+    sessions.next().is_some_and(|session| session.dropped_here)
 }
 
 /// A session that stopped working.

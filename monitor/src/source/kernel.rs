@@ -180,7 +180,7 @@ impl KernelSource {
     }
 
     fn sees_retransmissions(&self) -> bool {
-        let mut hooks = self.machine.hooks().into_iter();
+        let mut hooks = self.machine.hooks();
         hooks.any(|hook| hook.hook == RETRANSMIT && hook.fault.is_none())
     }
 

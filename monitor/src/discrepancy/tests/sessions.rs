@@ -114,7 +114,7 @@ fn full_segments_are_stalled_if_the_path_let_none_through() {
     ] {
         let mut bench = bench();
         let segments = unacknowledged.div_ceil(MSS);
-        let full = Session { acknowledged, unacknowledged, segments, arrived, ..unanswered(6, 13) };
+        let full = Session { unacknowledged, segments, arrived, acknowledged, ..unanswered(6, 13) };
         assert_eq!(bench.look(full), degraded(cause), "{full:?}");
     }
 }
