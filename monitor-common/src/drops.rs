@@ -49,13 +49,16 @@ pub struct DropCounts {
     pub last: u64,
     /// Index of the interface of the last one, 0 for none.
     pub interface: u32,
+    /// The port of the last one that is not the service's: it tells which session it belonged to.
+    pub port: u16,
     /// Always zero.
-    pub padding: u32,
+    pub padding: u16,
 }
 
 impl DropCounts {
     /// Nothing dropped.
-    pub const ZERO: Self = Self { packets: 0, first: 0, last: 0, interface: 0, padding: 0 };
+    pub const ZERO: Self =
+        Self { packets: 0, first: 0, last: 0, interface: 0, port: 0, padding: 0 };
 }
 
 const _: () = {

@@ -98,7 +98,9 @@ impl Dropped {
         };
         let key = DropKey::new(flow, self.reason, received, flags & SYN_ACK == SYN);
         let interface: u32 = if device == 0 { 0 } else { field(device, offset!(device_index)) };
-        count_drop(&key, self.packets(), interface);
+        let (source, destination) = (self.packet.source_port, self.packet.destination_port);
+        let port = if destination == flow.service_port() { source } else { destination };
+        count_drop(&key, self.packets(), interface, port);
     }
 
     /// The device's namespace, else the socket's, else the receiving socket's.

@@ -212,9 +212,9 @@ fn connections(key: &FlowKey) -> Option<&'static mut ConnectionCounts> {
     Some(unsafe { &mut *counts })
 }
 
-/// Counts dropped packets.
+/// Counts dropped packets of the session with that port.
 #[inline(always)]
-pub(crate) fn count_drop(key: &DropKey, packets: u64, interface: u32) {
+pub(crate) fn count_drop(key: &DropKey, packets: u64, interface: u32, port: u16) {
     static ZERO: DropCounts = DropCounts::ZERO;
     if DROPS.get_ptr(key).is_none() {
         #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
@@ -232,6 +232,7 @@ pub(crate) fn count_drop(key: &DropKey, packets: u64, interface: u32) {
         counts.first = now;
     }
     counts.last = now;
+    counts.port = port;
     if interface != 0 {
         counts.interface = interface;
     }

@@ -99,7 +99,7 @@ impl Daemon {
             log.flush();
         }
         let Self { plan, started, host, .. } = self;
-        let snapshot = self.source.snapshot(self.clock.now())?;
+        let snapshot = self.source.snapshot(self.clock.now(), self.ledger.follows_sessions())?;
         let known = plan.resolver.known();
         let addresses = |known: &Known| known.addresses.iter().copied().collect();
         let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();

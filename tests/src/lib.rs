@@ -38,10 +38,11 @@ pub use daemon::{Daemon, binary, series};
 pub use golden::golden;
 pub use http::Response;
 pub use namespace::{Counted, Namespace};
-pub use net::{GUEST4, HOST4, HOST6, PEER4, PEER6, Pair};
+pub use net::{FAR4, GUEST4, HOST4, HOST6, PEER4, PEER6, Pair, Routed};
 pub use raw::RawSocket;
 pub use report::{
-    Counts, Difference, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Unexpected,
+    Counts, Difference, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Session,
+    Unexpected,
 };
 pub use screen::Screen;
 pub use sys::TcpInfo;

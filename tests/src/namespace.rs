@@ -62,6 +62,18 @@ impl Namespace {
         self.inside(|| drop(fs::write(shortest, "9000000")));
     }
 
+    /// TCP as it usually is: what is lost is sent again soon.
+    pub fn usual_tcp(&self) {
+        for (name, value) in
+            [("sack", "1"), ("recovery", "1"), ("early_retrans", "3"), ("reordering", "3")]
+        {
+            self.sysctl(&format!("net/ipv4/tcp_{name}"), value);
+        }
+        self.sysctl("net/ipv4/tcp_mtu_probing", "0");
+        let shortest = "/proc/sys/net/ipv4/tcp_rto_min_us";
+        self.inside(|| drop(fs::write(shortest, "200000")));
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name

@@ -1,4 +1,4 @@
-//! The usual network of a test: the host with the daemon, and one peer.
+//! The usual networks of a test: the host with the daemon, and one peer, next to it or behind a router.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -68,6 +68,54 @@ impl Default for Pair {
         Self::new()
     }
 }
+
+/// The peer behind a router; the configs of the tests declare it too.
+pub const FAR4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 20, 0, 202));
+
+/// The host, a router that is a firewall too, and a peer behind it. TCP has its usual timeouts.
+#[derive(Debug)]
+pub struct Routed {
+    /// Where the daemon watches, at the router's `eth0`.
+    pub host: Namespace,
+    /// What stands in between.
+    pub between: Namespace,
+    /// The other machine, at the router's `eth1`.
+    pub peer: Namespace,
+}
+
+impl Routed {
+    /// A new one, that passes everything on.
+    pub fn new() -> Self {
+        let [host, between, peer] = ["host", "between", "peer"].map(Namespace::new);
+        join(&host, "eth0", HOST_MAC, &between, "eth0", NEAR_MAC);
+        join(&between, "eth1", FAR_MAC, &peer, "eth0", PEER_MAC);
+        between.sysctl("net/ipv4/ip_forward", "1");
+        let [near, far] = [[10, 20, 0, 126], [10, 20, 0, 254]].map(IpAddr::from);
+        for (end, own, router, mac) in [(&host, HOST4, near, NEAR_MAC), (&peer, FAR4, far, FAR_MAC)]
+        {
+            end.usual_tcp();
+            end.ip(&format!(
+                "address add {own}/25 dev eth0\nroute add default via {router}\n{}",
+                neighbours("eth0", mac, &[router]),
+            ));
+        }
+        between.ip(&format!(
+            "address add {near}/25 dev eth0\naddress add {far}/25 dev eth1\n{}{}",
+            neighbours("eth0", HOST_MAC, &[HOST4]),
+            neighbours("eth1", PEER_MAC, &[FAR4]),
+        ));
+        Self { host, between, peer }
+    }
+}
+
+impl Default for Routed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const NEAR_MAC: [u8; 6] = [2, 0, 0, 0, 0, 3];
+const FAR_MAC: [u8; 6] = [2, 0, 0, 0, 0, 4];
 
 /// The hardware address of the host's end.
 pub const HOST_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];

@@ -1,7 +1,10 @@
 //! The daemon's report, as its JSON has it: written down here once more, so that a change of the
 //! format that its users would notice is noticed.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -173,6 +176,10 @@ pub struct Failing {
     pub icmp: Vec<IcmpErrors>,
     /// How the host's kernel would send to it.
     pub route: Option<Route>,
+    /// Open sessions that stopped working.
+    pub sessions: Vec<Session>,
+    /// How many these are.
+    pub sessions_total: usize,
 }
 
 /// ICMP errors of one kind about packets of a flow.
@@ -197,6 +204,31 @@ pub struct Route {
     pub gateway: Option<String>,
     /// Why there is no route.
     pub error: Option<String>,
+}
+
+/// An open session that stopped working.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Session {
+    /// Its end at the host.
+    pub local: SocketAddr,
+    /// Its other end.
+    pub remote: SocketAddr,
+    /// When the trouble began.
+    pub since: Timestamp,
+    /// Seconds without a word before.
+    pub quiet_seconds: i64,
+    /// Retransmissions by timeout.
+    pub retransmissions: u8,
+    /// Bytes that nobody acknowledges.
+    pub unacknowledged: u32,
+    /// Bytes of data in a full segment.
+    pub mss: u32,
+    /// Whether it is still open.
+    pub open: bool,
+    /// Whether the host's firewall dropped segments of it.
+    pub dropped_here: bool,
+    /// Why it stopped.
+    pub cause: String,
 }
 
 /// Packets that the host's kernel dropped for one reason.

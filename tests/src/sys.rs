@@ -6,6 +6,7 @@ use std::{
     ffi::{c_int, c_void},
     io,
     os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+    time::Duration,
 };
 
 /// What the kernel says of a TCP connection.
@@ -19,6 +20,8 @@ pub struct TcpInfo {
     pub segments_out: u64,
     /// Segments received, as on the wire.
     pub segments_in: u64,
+    /// How long ago the other end was last heard.
+    pub heard: Duration,
 }
 
 impl TcpInfo {
@@ -30,6 +33,7 @@ impl TcpInfo {
             retransmitted: number(&bytes, 100),
             segments_out: number(&bytes, 136).into(),
             segments_in: number(&bytes, 140).into(),
+            heard: Duration::from_millis(number(&bytes, 52).min(number(&bytes, 56)).into()),
         }
     }
 

@@ -10,7 +10,8 @@ use std::{
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tests::{
-    DEADLINE, Daemon, HOST4, Namespace, PEER4, Pair, attempt, config, connect_from, listen,
+    DEADLINE, Daemon, FAR4, HOST4, Namespace, PEER4, Pair, Routed, TcpInfo, attempt, config,
+    connect_from, listen, until,
 };
 
 const AGENT: SocketAddr = SocketAddr::new(HOST4, 50051);
@@ -187,13 +188,7 @@ fn sessions_that_only_keep_themselves_alive() {
 fn bursts_through_a_narrow_link() {
     let pair = Pair::new();
     for namespace in [&pair.host, &pair.peer] {
-        // As usual, where segments are lost.
-        for (name, value) in
-            [("sack", "1"), ("recovery", "1"), ("early_retrans", "3"), ("reordering", "3")]
-        {
-            namespace.sysctl(&format!("net/ipv4/tcp_{name}"), value);
-        }
-        namespace.sysctl("net/ipv4/tcp_rto_min_us", "200000");
+        namespace.usual_tcp();
     }
     pair.host.tc("qdisc add dev eth0 root tbf rate 20mbit burst 16kb latency 20ms");
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
@@ -233,4 +228,43 @@ fn local_ports_that_are_documented_elsewhere() {
             drop(attempt(&pair.host, SocketAddr::new(other, 8001), DEADLINE));
         }
     });
+}
+
+#[test]
+fn sessions_that_wait_lose_segments_or_pause() {
+    let net = Routed::new();
+    // So that every segment is a packet of its own to the router.
+    net.host.ethtool("eth0", "tso off gso off");
+    let daemon = Daemon::start(&net.host, config::SQL_SERVER);
+    let to = SocketAddr::new(FAR4, 11113);
+    let cluster = listen(&net.peer, to);
+    let accept = || (connect(&net.host, to), cluster.accept().unwrap().0);
+    let rule = |rule: &str| {
+        format!("chain c {{\ntype filter hook forward priority 0\ntcp dport 11113 {rule}\n}}")
+    };
+    stays_quiet(&daemon, || {
+        // Nobody reads, for longer than it takes to call a session stuck.
+        let (mut waiting, _reader) = accept();
+        waiting.set_nonblocking(true).unwrap();
+        while waiting.write(&[7; 4096]).is_ok() {}
+        let began = TcpInfo::of(&waiting).segments_out;
+        // One segment of five is lost.
+        net.between.nft(&rule("numgen random mod 5 0 drop"));
+        let (mut client, mut server) = accept();
+        thread::scope(|scope| {
+            scope.spawn(|| client.write_all(&vec![7; 300_000]).unwrap());
+            server.read_exact(&mut vec![0; 300_000]).unwrap();
+        });
+        // Nothing passes for a while.
+        net.between.nft(&rule("drop"));
+        client.write_all(&[7; 10_000]).unwrap();
+        thread::sleep(Duration::from_secs(4));
+        net.between.nft("");
+        server.read_exact(&mut [0; 10_000]).unwrap();
+        let probed = || TcpInfo::of(&waiting).segments_out - began;
+        until("probes of the window", DEADLINE * 2, || if probed() > 5 { Ok(()) } else { Err(()) });
+    });
+    let report = daemon.report();
+    let again = report.expectations.iter().map(|expectation| expectation.evidence.retransmitted);
+    assert!(again.sum::<u64>() > 20);
 }

@@ -1,6 +1,8 @@
 //! What the daemon says of real packets, against what the kernel itself counted of them.
 
 #[cfg(test)]
+mod between;
+#[cfg(test)]
 mod causes;
 #[cfg(test)]
 mod daemon;

@@ -41,10 +41,13 @@ pub(super) fn judge(
             Cause::WrongBind
         }
         (_, _, Some((_, cause))) => cause,
-        (Attempt::Unanswered | Attempt::Lost, Side::Client, None) => beyond(tally, failure.since),
-        (Attempt::Unanswered, Side::Server, None) if is_queue_full(flow, tally, listeners) => {
+        (_, Side::Client, None) => beyond(tally, failure.since),
+        (Attempt::Unanswered | Attempt::HalfOpen, Side::Server, None)
+            if is_queue_full(flow, tally, listeners) =>
+        {
             Cause::AcceptQueueFull
         }
+        (Attempt::HalfOpen, Side::Server, None) => Cause::NoAnswer,
         // The attempts reach a socket, and its answers have no way back.
         (Attempt::Unanswered, Side::Server, None)
             if tally.socket_received.syn > 0 && matches!(route, Some(Route::None { .. })) =>
@@ -60,7 +63,7 @@ pub(super) fn judge(
         (Attempt::Unanswered, _) if is_turned_down(flow.side, tally, failure.since) => {
             Verdict::Refused
         }
-        (Attempt::Unanswered | Attempt::NotSent { .. }, _) => Verdict::Blocked,
+        (Attempt::Unanswered | Attempt::HalfOpen | Attempt::NotSent { .. }, _) => Verdict::Blocked,
         (Attempt::Lost, _) => Verdict::Degraded,
     };
     (verdict, cause)

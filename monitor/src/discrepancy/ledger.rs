@@ -1,12 +1,16 @@
 //! Keeps what each expectation's verdict is, and since when.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use jiff::Timestamp;
 
 use super::{
-    Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict, evidence,
+    Attempt, Cause, DEFAULT_WINDOW, Failure, Stuck, Track, Verdict, evidence,
     past::{Pasts, Until},
+    session::{self, Sessions},
     totals::Totals,
     verdict::{Gathered, Sight},
 };
@@ -63,6 +67,8 @@ pub struct Failing {
     pub route: Option<Route>,
     /// Index of the peer in the expectation's list, `None` where the group is open.
     pub peer: Option<usize>,
+    /// Its open sessions that stopped working, the first one first.
+    pub sessions: Vec<Stuck>,
 }
 
 /// What was counted for the peers under one label.
@@ -102,6 +108,7 @@ pub struct Ledger {
     /// A snapshot was taken in.
     begun: bool,
     tracks: HashMap<FlowId, Track>,
+    sessions: Sessions,
     pasts: Pasts,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
@@ -127,6 +134,7 @@ impl Ledger {
             sight: Sight::since(started),
             begun: false,
             tracks: HashMap::new(),
+            sessions: Sessions::default(),
             pasts: Pasts::default(),
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
@@ -146,6 +154,7 @@ impl Ledger {
         let matcher = Matcher::new(expectations, names);
         let is_first = !std::mem::replace(&mut self.begun, true);
         self.sight.note(snapshot);
+        self.sessions.advance(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
         let mut gathered: Vec<Gathered> =
@@ -154,12 +163,15 @@ impl Ledger {
         for (flow, tally) in &snapshot.flows {
             let track =
                 self.tracks.entry(*flow).or_insert_with(|| Track::of(flow, tally, is_first));
-            track.advance(flow, tally, snapshot.routes.get(&flow.peer), now);
+            let route = snapshot.routes.get(&flow.peer);
+            track.advance(flow, tally, route, self.sight.sees_handshakes, now);
             let mut matches = matcher.matches(flow, tally);
             let success = track.last_success;
+            let stuck = self.sessions.stuck(flow, track);
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
+            let failing = failing(flow, tally, track, stuck, snapshot);
             for found in &matches {
-                gathered[found.expectation].take_in(*found, flow, tally, track, snapshot);
+                gathered[found.expectation].take_in(*found, flow, tally, track, failing.as_ref());
             }
             for (found, until) in &lost {
                 gathered[found.expectation].take_in_past(*found, until);
@@ -181,7 +193,7 @@ impl Ledger {
         }
         let still: BTreeSet<FlowId> = unexpected.iter().map(|stranger| stranger.flow).collect();
         self.strangers.retain(|flow, _| still.contains(flow));
-        unexpected.sort_by_key(|stranger| std::cmp::Reverse(stranger.tally.last_seen()));
+        unexpected.sort_by_key(|stranger| Reverse(stranger.tally.last_seen()));
         let unexpected_total = unexpected.len();
         unexpected.truncate(MOST_UNEXPECTED);
 
@@ -196,6 +208,11 @@ impl Ledger {
             })
             .collect();
         Assessment { judgements, unexpected, unexpected_total }
+    }
+
+    /// Whether open sessions have to be looked at, even where nothing new happens.
+    pub fn follows_sessions(&self) -> bool {
+        self.sessions.follows()
     }
 
     /// Every label of an expectation, with what was counted for flows that have left the map.
@@ -245,8 +262,8 @@ impl Ledger {
         let Gathered { failing, successes, .. } = &mut gathered;
         failing.retain(|failing| !is_other_address(expectation, failing, successes, now));
         failing.sort_by_key(|failing| {
-            let Failing { flow, failure, said, .. } = failing;
-            (said.0 == Verdict::Refused, failure.since, *flow)
+            let Failing { flow, failure, said: (verdict, _), .. } = failing;
+            (Reverse(*verdict), failure.since, *flow)
         });
         let (verdict, cause, reason) = self.sight.verdict(expectation, &gathered, names, now);
         let since = self.since(expectation, &gathered, (verdict, cause), now);
@@ -370,7 +387,7 @@ impl Gathered {
         flow: &FlowId,
         tally: &Tally,
         track: &Track,
-        snapshot: &Snapshot,
+        failing: Option<&Failing>,
     ) {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
@@ -380,18 +397,33 @@ impl Gathered {
             self.one_way = self.one_way.max(tally.last_seen());
         }
         self.totals.take_in(tally, track.difference());
-        if let Some(failure) = track.failing() {
-            let route = snapshot.routes.get(&flow.peer);
-            self.failing.push(Failing {
-                flow: *flow,
-                failure,
-                said: evidence::judge(flow, &failure, tally, &snapshot.listeners, route),
-                interface: tally.interface.clone(),
-                dropped: tally.dropped.clone(),
-                icmp: tally.icmp.clone(),
-                route: route.cloned(),
-                peer: found.peer,
-            });
-        }
+        let failing = failing.cloned().map(|failing| Failing { peer: found.peer, ..failing });
+        self.failing.extend(failing);
     }
+}
+
+/// What is wrong with a flow: its attempts fail, or open sessions of it are stuck.
+fn failing(
+    flow: &FlowId,
+    tally: &Tally,
+    track: &Track,
+    sessions: Vec<Stuck>,
+    snapshot: &Snapshot,
+) -> Option<Failing> {
+    let route = snapshot.routes.get(&flow.peer);
+    let judge =
+        |failure: &Failure| evidence::judge(flow, failure, tally, &snapshot.listeners, route);
+    let attempts = track.failing().map(|failure| (failure, judge(&failure)));
+    let (failure, said) = attempts.or_else(|| session::failure(&sessions))?;
+    Some(Failing {
+        flow: *flow,
+        failure,
+        said,
+        interface: tally.interface.clone(),
+        dropped: tally.dropped.clone(),
+        icmp: tally.icmp.clone(),
+        route: route.cloned(),
+        peer: None,
+        sessions,
+    })
 }

@@ -9,6 +9,7 @@ mod layers;
 mod ledger;
 mod past;
 pub mod reasons;
+mod session;
 #[cfg(test)]
 mod tests;
 mod totals;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use cause::Cause;
 pub use layers::Difference;
 pub use ledger::{Assessment, Failing, Judgement, Ledger, PeerCounts, Unexpected};
+pub use session::Stuck;
 pub use totals::Totals;
 pub use track::{Attempt, Failure, Track};
 

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{DEFAULT_WINDOW, Difference, evidence, layers::Layers};
-use crate::observe::{Counters, FlowId, NO_PORT, Route, Side, Tally, Transport};
+use crate::observe::{Counters, FlowId, NO_PORT, Outcome, Route, Side, Tally, Transport};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
 /// second after three: an answer that is later than both is none.
@@ -16,6 +16,8 @@ pub enum Attempt {
     Refused,
     /// Not answered.
     Unanswered,
+    /// Answered by this host, and nothing came back.
+    HalfOpen,
     /// Some got through, others did not.
     Lost,
     /// It was never sent.
@@ -46,11 +48,27 @@ pub struct Track {
     made: u64,
     /// Attempts of this host that never began, and those without a local port.
     not_sent: (u64, u64),
+    handshakes: Handshakes,
     pending: Option<Failure>,
     failure: Option<Failure>,
     layers: Layers,
     /// When both ends were last seen to talk.
     pub last_success: Option<Timestamp>,
+    /// When a connection was last seen to be opened.
+    pub last_opened: Option<Timestamp>,
+}
+
+/// What a server sees of the handshakes of pending attempts.
+#[derive(Clone, Copy, Debug, Default)]
+struct Handshakes {
+    /// Completed ones that the sockets have told until now.
+    told: u64,
+    /// Those of the last two snapshots: the sockets may be read later than the wire.
+    new: [u64; 2],
+    /// This host has answered.
+    granted: bool,
+    /// The peer has sent something else than SYN since.
+    spoken: bool,
 }
 
 impl Track {
@@ -68,8 +86,16 @@ impl Track {
         self.layers.difference
     }
 
-    /// Takes in the counts of a snapshot, and the route to the peer if it was asked for.
-    pub fn advance(&mut self, flow: &FlowId, tally: &Tally, route: Option<&Route>, now: Timestamp) {
+    /// Takes in the counts of a snapshot, and the route to the peer if it was asked for. Where the sockets
+    /// tell which handshakes were completed, it is they who are believed.
+    pub fn advance(
+        &mut self,
+        flow: &FlowId,
+        tally: &Tally,
+        route: Option<&Route>,
+        sees_handshakes: bool,
+        now: Timestamp,
+    ) {
         // What the host sends itself passes no device.
         if !flow.loopback {
             self.layers.advance(tally);
@@ -100,12 +126,6 @@ impl Track {
         let hidden = self.attempts_before_the_wire(flow, tally);
         let attempts = more(request.syn, request_before.syn).max(hidden);
         let not_sent = self.attempts_not_sent(tally, route);
-        if more(answer.syn_ack, answer_before.syn_ack) > 0 {
-            self.last_success = last_answer;
-            self.pending = None;
-            self.failure = None;
-            return;
-        }
         if attempts > 0 {
             self.wait_for(attempts, last_request.unwrap_or(now));
         } else if answered
@@ -115,20 +135,53 @@ impl Track {
             // A connection that is open already.
             self.last_success = last_answer;
         }
-        if let Some(pending) = &mut self.pending {
-            if more(answer.rst, answer_before.rst) > 0 {
-                pending.attempt = Attempt::Refused;
-                self.fail();
-            } else if now.duration_since(pending.since) >= ANSWER_GRACE
-                || evidence::is_decided(flow, tally, pending.since)
-            {
-                self.fail();
+        let granted = more(answer.syn_ack, answer_before.syn_ack) > 0;
+        let succeeds = match flow.side {
+            Side::Client => granted,
+            Side::Server => {
+                let spoken = |counters: &Counters| counters.packets.saturating_sub(counters.syn);
+                let speaks = more(spoken(&request), spoken(&request_before)) > 0;
+                self.handshakes.advance(tally, granted && self.pending.is_some(), speaks);
+                let has_sockets = sees_handshakes && tally.forwarded == 0;
+                // A scanner answers with RST.
+                self.handshakes.are_completed(has_sockets)
+                    || self.handshakes.granted && more(request.rst, request_before.rst) > 0
             }
+        };
+        if succeeds {
+            return self.succeed(last_answer);
         }
         if let Some((attempts, error, last)) = not_sent {
             self.wait_for(attempts, last.unwrap_or(now)).attempt = Attempt::NotSent { error };
             self.fail();
         }
+        let Some(pending) = &mut self.pending else {
+            return;
+        };
+        if more(answer.rst, answer_before.rst) > 0 {
+            pending.attempt = Attempt::Refused;
+            self.fail();
+        } else if now.duration_since(pending.since) >= ANSWER_GRACE {
+            // A service that waits for data before it accepts: the peer is content with the answer.
+            let Handshakes { granted, spoken, .. } = self.handshakes;
+            if granted && spoken && pending.attempts == 1 && self.failure.is_none() {
+                return self.succeed(last_answer);
+            }
+            if granted {
+                pending.attempt = Attempt::HalfOpen;
+            }
+            self.fail();
+        } else if evidence::is_decided(flow, tally, pending.since) {
+            self.fail();
+        }
+    }
+
+    const fn succeed(&mut self, at: Option<Timestamp>) {
+        self.last_success = at;
+        self.last_opened = at;
+        self.pending = None;
+        self.failure = None;
+        self.handshakes.end();
     }
 
     /// New attempts that are not answered yet.
@@ -211,6 +264,7 @@ impl Track {
         let Some(pending) = self.pending.take() else {
             return;
         };
+        self.handshakes.end();
         self.failure = Some(match self.failure {
             None => pending,
             Some(failure) => Failure {
@@ -220,5 +274,27 @@ impl Track {
                 attempts: failure.attempts + pending.attempts,
             },
         });
+    }
+}
+
+impl Handshakes {
+    fn advance(&mut self, tally: &Tally, granted: bool, speaks: bool) {
+        let told = tally.outcomes.get(&Outcome::Established).map_or(0, |what| what.times);
+        let new = told.saturating_sub(std::mem::replace(&mut self.told, told));
+        self.new = [self.new[1], new];
+        self.granted |= granted;
+        self.spoken |= self.granted && speaks;
+    }
+
+    /// Whether one of them was: by the word of the sockets where there are any, else because the peer goes
+    /// on after the answer.
+    const fn are_completed(&self, has_sockets: bool) -> bool {
+        self.granted && if has_sockets { self.new[0] + self.new[1] > 0 } else { self.spoken }
+    }
+
+    /// Nothing is pending any more.
+    const fn end(&mut self) {
+        self.granted = false;
+        self.spoken = false;
     }
 }

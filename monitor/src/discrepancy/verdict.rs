@@ -8,7 +8,7 @@ use super::{Blindness, Cause, DEFAULT_WINDOW, Failing, PeerCounts, Verdict, tota
 use crate::{
     config::Peer,
     expect::{Expectation, Names, Peers, is_resolved},
-    observe::{CONNECT, DROP, Loss, SOCKET_EGRESS, Side, Snapshot},
+    observe::{CONNECT, CONNECTION, DROP, Loss, SOCKET_EGRESS, Side, Snapshot},
 };
 
 /// What is gathered for one expectation while the flows are gone through.
@@ -42,12 +42,20 @@ pub(super) struct Sight {
     /// Hooks without which attempts of this host can go unseen.
     unseen_attempts: Vec<&'static str>,
     flow_map_full: u64,
+    /// Whether the sockets tell which handshakes were completed.
+    pub(super) sees_handshakes: bool,
 }
 
 impl Sight {
     /// Sight of a monitor that started to watch at a moment.
     pub(super) fn since(started: Timestamp) -> Self {
-        Self { started, blindness: None, unseen_attempts: Vec::new(), flow_map_full: 0 }
+        Self {
+            started,
+            blindness: None,
+            unseen_attempts: Vec::new(),
+            flow_map_full: 0,
+            sees_handshakes: false,
+        }
     }
 
     /// Takes in what a snapshot did not show.
@@ -65,6 +73,8 @@ impl Sight {
             .filter(|hook| hook.fault.is_some() && BEFORE_THE_WIRE.contains(&hook.hook))
             .map(|hook| hook.hook)
             .collect();
+        self.sees_handshakes =
+            snapshot.coverage.iter().any(|hook| hook.hook == CONNECTION && hook.fault.is_none());
         let faults: Vec<&str> = snapshot
             .coverage
             .iter()

@@ -184,6 +184,7 @@ impl Counts for DropCounts {
         self.first = first(self.first, other.first);
         if other.last > self.last {
             self.interface = other.interface;
+            self.port = other.port;
         }
         self.last = self.last.max(other.last);
     }

@@ -14,6 +14,7 @@ mod pins;
 mod processes;
 mod qdisc;
 mod routes;
+mod sessions;
 mod sockets;
 pub mod support;
 
@@ -29,6 +30,7 @@ pub use object::Object;
 pub use pins::Pins;
 pub use processes::holders;
 pub use routes::{Found, route_to};
+pub use sessions::{OpenSocket, sessions};
 pub use sockets::{Listener, connections, listeners, open_flows};
 
 /// Why the kernel did not do what the daemon asked.

@@ -13,7 +13,7 @@ use netlink_packet_core::{
 use netlink_packet_sock_diag::{
     SockDiagMessage,
     constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP},
-    inet::{ExtensionFlags, InetRequest, SocketId, StateFlags},
+    inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags},
 };
 use netlink_sys::{Socket, protocols::NETLINK_SOCK_DIAG};
 
@@ -22,9 +22,9 @@ use crate::observe::PortSet;
 
 /// Two ends that send to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Connection {
-    local: SocketAddr,
-    remote: SocketAddr,
+pub(super) struct Connection {
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
 }
 
 /// A socket that waits for peers.
@@ -42,26 +42,19 @@ pub struct Listener {
     pub room: u32,
 }
 
-/// A socket as the kernel lists it.
-struct Listed {
-    connection: Connection,
-    inode: u32,
-    received: u32,
-    sent: u32,
-}
-
 /// Listening TCP sockets, and UDP sockets that take datagrams of anyone.
 pub fn listeners() -> Result<Vec<Listener>, Error> {
     let mut listeners = Vec::new();
     for transport in [Transport::Tcp, Transport::Udp] {
-        let listed = dump(transport, waiting(transport)).map_err(listing)?;
-        listeners.extend(listed.into_iter().map(|socket| Listener {
-            transport,
-            address: socket.connection.local,
-            inode: socket.inode,
-            waiting: socket.received,
-            room: socket.sent,
-        }));
+        dump(transport, waiting(transport), ExtensionFlags::empty(), |socket, said| {
+            listeners.push(Listener {
+                transport,
+                address: socket.local,
+                inode: said.header.inode,
+                waiting: said.header.recv_queue,
+                room: said.header.send_queue,
+            });
+        })?;
     }
     Ok(listeners)
 }
@@ -82,7 +75,7 @@ pub fn open_flows(documented: &PortSet) -> Result<Vec<FlowKey>, Error> {
     Ok(flows)
 }
 
-fn open() -> StateFlags {
+pub(super) fn open() -> StateFlags {
     StateFlags::ESTABLISHED
         | StateFlags::FIN_WAIT1
         | StateFlags::FIN_WAIT2
@@ -104,72 +97,79 @@ fn placed(
     states: StateFlags,
     documented: &PortSet,
 ) -> Result<Vec<FlowKey>, Error> {
-    let listening = dump(transport, waiting(transport)).map_err(listing)?;
-    let listening = listening.into_iter().map(|socket| socket.connection.local.port()).collect();
-    let connections = dump(transport, states).map_err(listing)?;
-    let connections = connections.into_iter().map(|socket| socket.connection).collect();
-    Ok(place(transport, &connections, &listening, documented))
+    let listening = listening(transport)?;
+    let mut connections = HashSet::new();
+    dump(transport, states, ExtensionFlags::empty(), |connection, _| {
+        connections.insert(connection);
+    })?;
+    let placed = connections.iter().filter_map(|connection| {
+        flow_of(transport, connection, &connections, &listening, documented)
+    });
+    let mut flows: Vec<FlowKey> = placed.collect();
+    flows.sort_by_key(|flow| (flow.service, flow.peer));
+    Ok(flows)
 }
 
-fn listing(source: io::Error) -> Error {
-    Error::Io { what: "listing the host's sockets", source }
+/// The ports on which something listens.
+pub(super) fn listening(transport: Transport) -> Result<HashSet<u16>, Error> {
+    let mut ports = HashSet::new();
+    dump(transport, waiting(transport), ExtensionFlags::empty(), |socket, _| {
+        ports.insert(socket.local.port());
+    })?;
+    Ok(ports)
 }
 
-/// A connection on a port on which something listens was accepted here, any other was opened here.
-fn place(
+/// The flow of one of the open connections, if its port is documented: one on a port on which
+/// something listens was accepted here, any other was opened here. A connection of the host with
+/// itself is told once, from the server's end.
+pub(super) fn flow_of(
     transport: Transport,
+    connection: &Connection,
     connections: &HashSet<Connection>,
     listening: &HashSet<u16>,
     documented: &PortSet,
-) -> Vec<FlowKey> {
-    let mut flows: Vec<FlowKey> = connections
-        .iter()
-        .filter_map(|&Connection { local, remote }| {
-            // Of a connection that was closed, one end may be gone.
-            let loopback = local.ip() == remote.ip()
-                || connections.contains(&Connection { local: remote, remote: local });
-            let (side, service) = if listening.contains(&local.port()) {
-                (Side::Server, local.port())
-            } else {
-                (Side::Client, remote.port())
-            };
-            // A connection of the host with itself is told once, from the server's end.
-            let told = !loopback || side == Side::Server;
-            (told && documented.contains(transport, service)).then(|| {
-                let peer = match remote.ip() {
-                    IpAddr::V4(address) => address.to_ipv6_mapped(),
-                    IpAddr::V6(address) => address,
-                };
-                let peer = FlowKey::peer_words(peer.octets());
-                FlowKey::new(peer, service, transport, side, loopback)
-            })
-        })
-        .collect();
-    flows.sort_by_key(|flow| (flow.service, flow.peer));
-    flows
+) -> Option<FlowKey> {
+    let Connection { local, remote } = *connection;
+    // Of a connection that was closed, one end may be gone.
+    let loopback = local.ip() == remote.ip()
+        || connections.contains(&Connection { local: remote, remote: local });
+    let (side, service) = if listening.contains(&local.port()) {
+        (Side::Server, local.port())
+    } else {
+        (Side::Client, remote.port())
+    };
+    let told = !loopback || side == Side::Server;
+    (told && documented.contains(transport, service)).then(|| {
+        let peer = match remote.ip() {
+            IpAddr::V4(address) => address.to_ipv6_mapped(),
+            IpAddr::V6(address) => address,
+        };
+        let peer = FlowKey::peer_words(peer.octets());
+        FlowKey::new(peer, service, transport, side, loopback)
+    })
 }
 
-/// The sockets in these states, of both IP versions.
-fn dump(transport: Transport, states: StateFlags) -> io::Result<Vec<Listed>> {
+/// Hands over the sockets in these states, of both IP versions.
+pub(super) fn dump(
+    transport: Transport,
+    states: StateFlags,
+    extensions: ExtensionFlags,
+    mut each: impl FnMut(Connection, &InetResponse),
+) -> Result<(), Error> {
     let protocol = match transport {
         Transport::Tcp => IPPROTO_TCP,
         Transport::Udp => IPPROTO_UDP,
     };
-    let mut sockets = Vec::new();
     for (family, socket_id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
-        let request = InetRequest {
-            family,
-            protocol,
-            extensions: ExtensionFlags::empty(),
-            states: states.clone(),
-            socket_id,
-        };
-        ask(request, &mut sockets)?;
+        let (extensions, states) = (extensions.clone(), states.clone());
+        let request = InetRequest { family, protocol, extensions, states, socket_id };
+        ask(request, &mut each)
+            .map_err(|source| Error::Io { what: "listing the host's sockets", source })?;
     }
-    Ok(sockets)
+    Ok(())
 }
 
-fn ask(request: InetRequest, sockets: &mut Vec<Listed>) -> io::Result<()> {
+fn ask(request: InetRequest, mut each: impl FnMut(Connection, &InetResponse)) -> io::Result<()> {
     let socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.connect(&netlink_sys::SocketAddr::new(0, 0))?;
     let mut header = NetlinkHeader::default();
@@ -192,12 +192,7 @@ fn ask(request: InetRequest, sockets: &mut Vec<Listed>) -> io::Result<()> {
                         local: end(id.source_address, id.source_port),
                         remote: end(id.destination_address, id.destination_port),
                     };
-                    sockets.push(Listed {
-                        connection,
-                        inode: response.header.inode,
-                        received: response.header.recv_queue,
-                        sent: response.header.send_queue,
-                    });
+                    each(connection, &response);
                 }
                 NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
@@ -228,10 +223,12 @@ mod tests {
     fn placed(connections: &[Connection]) -> Vec<(Option<Side>, u16, bool)> {
         let mut documented = PortSet::default();
         documented.insert(Transport::Tcp, 50051);
-        let connections = connections.iter().copied().collect();
+        let connections: HashSet<_> = connections.iter().copied().collect();
         let listening = HashSet::from([50051, 22]);
-        let flows = place(Transport::Tcp, &connections, &listening, &documented);
-        flows.iter().map(|flow| (flow.side(), flow.service_port(), flow.loopback())).collect()
+        let flows = connections.iter().filter_map(|connection| {
+            flow_of(Transport::Tcp, connection, &connections, &listening, &documented)
+        });
+        flows.map(|flow| (flow.side(), flow.service_port(), flow.loopback())).collect()
     }
 
     #[test]

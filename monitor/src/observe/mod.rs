@@ -4,6 +4,7 @@
 //! kernel.
 
 mod ports;
+mod session;
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,7 @@ use std::{
 use jiff::Timestamp;
 pub use monitor_common::{Counters, IcmpKind, Loss, Outcome, Side, Transport};
 pub use ports::PortSet;
+pub use session::Session;
 
 /// What identifies an observed flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +84,8 @@ pub struct Drop {
     pub last: Option<Timestamp>,
     /// The interface of the last, where it has a name.
     pub interface: Option<String>,
+    /// The port of the last that is not the service's.
+    pub port: u16,
 }
 
 /// ICMP errors of one kind about packets of a flow.
@@ -123,6 +127,13 @@ pub struct Happened {
     pub times: u64,
     /// When last.
     pub last: Option<Timestamp>,
+}
+
+impl Drop {
+    /// Whether this host's firewall dropped them, and they belong to connections that are open.
+    pub fn cuts_sessions(&self) -> bool {
+        self.reason == "NETFILTER_DROP" && !self.opening && !self.datagram
+    }
 }
 
 impl Tally {
@@ -198,6 +209,10 @@ pub struct Snapshot {
     pub listeners: Vec<Listening>,
     /// The routes to peers that were asked for.
     pub routes: BTreeMap<IpAddr, Route>,
+    /// Open sessions on documented ports, `None` where nothing asked for a look at them.
+    pub sessions: Option<Vec<Session>>,
+    /// Open sessions that were left out, because they are too many.
+    pub sessions_left_out: usize,
 }
 
 impl Snapshot {

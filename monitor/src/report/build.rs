@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::{
     Counts, Difference, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, IcmpErrors,
-    IcmpTotals, MOST_FAILING, Name, Peer, PeerSource, Report, Route, SCHEMA, Unexpected,
+    IcmpTotals, MOST_FAILING, Name, Peer, PeerSource, Report, Route, SCHEMA, Session, Unexpected,
 };
 use crate::{
-    discrepancy::{self, Assessment, Attempt, Judgement, Totals},
+    discrepancy::{self, Assessment, Attempt, Judgement, Stuck, Totals},
     expect::{self, OTHER, Peers},
     names::KnownNames,
     observe::{self, Counters, Outcome, Snapshot, error_text, side_name, transport_name},
@@ -55,6 +55,7 @@ pub fn build(
             .map(|(loss, packets)| (loss.name().to_owned(), *packets))
             .collect(),
         flow_map: FlowMap { entries: snapshot.entries, capacity: snapshot.capacity },
+        sessions_left_out: snapshot.sessions_left_out,
         names: names
             .iter()
             .map(|(name, known)| Name {
@@ -149,7 +150,7 @@ fn failing(failing: &discrepancy::Failing) -> Failing {
         attempts: failure.attempts,
         error: match failure.attempt {
             Attempt::NotSent { error } => Some(error_text(error)),
-            Attempt::Refused | Attempt::Unanswered | Attempt::Lost => None,
+            Attempt::Refused | Attempt::Unanswered | Attempt::HalfOpen | Attempt::Lost => None,
         },
         interface: interface.clone(),
         cause: said.1,
@@ -165,6 +166,8 @@ fn failing(failing: &discrepancy::Failing) -> Failing {
                 Route { error: Some(error_text(*error)), ..Route::default() }
             }
         }),
+        sessions: failing.sessions.iter().take(MOST_FAILING).map(session).collect(),
+        sessions_total: failing.sessions.len(),
     }
 }
 
@@ -189,6 +192,21 @@ fn dropped(drop: &observe::Drop) -> Dropped {
         first: drop.first,
         last: drop.last,
         interface: drop.interface.clone(),
+    }
+}
+
+fn session(stuck: &Stuck) -> Session {
+    Session {
+        local: stuck.local.to_string(),
+        remote: stuck.remote.to_string(),
+        since: stuck.since,
+        quiet_seconds: stuck.quiet.as_secs(),
+        retransmissions: stuck.retransmissions,
+        unacknowledged: stuck.unacknowledged,
+        mss: stuck.mss,
+        open: stuck.is_open,
+        dropped_here: stuck.is_dropped_here,
+        cause: stuck.cause,
     }
 }
 

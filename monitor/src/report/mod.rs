@@ -44,6 +44,9 @@ pub struct Report {
     pub loss: BTreeMap<String, u64>,
     /// How full the flow map is.
     pub flow_map: FlowMap,
+    /// Open sessions that were not looked at, because they are too many.
+    #[serde(default)]
+    pub sessions_left_out: usize,
     /// Every name among the peers, and what it stands for.
     #[serde(default)]
     pub names: Vec<Name>,
@@ -220,7 +223,8 @@ pub struct Failing {
     #[schemars(with = "String")]
     pub last: Timestamp,
     /// SYN segments in between, each retransmission too, and attempts that were never sent; of UDP,
-    /// datagrams that this host dropped or that were turned down by ICMP.
+    /// datagrams that this host dropped or that were turned down by ICMP. 0 where only open sessions are
+    /// stuck.
     pub attempts: u64,
     /// Why the last attempts were never sent.
     #[serde(default)]
@@ -237,6 +241,12 @@ pub struct Failing {
     /// How the kernel would send to it now, where it was asked.
     #[serde(default)]
     pub route: Option<Route>,
+    /// Open sessions that stopped working, the first one first, at most [`MOST_FAILING`].
+    #[serde(default)]
+    pub sessions: Vec<Session>,
+    /// How many did.
+    #[serde(default)]
+    pub sessions_total: usize,
 }
 
 /// ICMP errors of one kind about packets of a flow.
@@ -265,6 +275,32 @@ pub struct Route {
     pub gateway: Option<String>,
     /// Why there is no route.
     pub error: Option<String>,
+}
+
+/// An open session that stopped working.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Session {
+    /// Its end at this host: address and port.
+    pub local: String,
+    /// Its other end.
+    pub remote: String,
+    /// When what is not acknowledged was first sent, or the first segment dropped.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// Seconds for which nothing had been heard or acknowledged before.
+    pub quiet_seconds: i64,
+    /// Retransmissions by timeout in a row; 0 where only the peer sends.
+    pub retransmissions: u8,
+    /// Bytes that the peer does not acknowledge.
+    pub unacknowledged: u32,
+    /// Bytes of data in a full segment.
+    pub mss: u32,
+    /// Whether it is still open.
+    pub open: bool,
+    /// Whether the firewall of this host dropped segments of it.
+    pub dropped_here: bool,
+    /// Why it stopped.
+    pub cause: Cause,
 }
 
 /// Packets that the kernel of this host dropped for one reason.

@@ -5,9 +5,12 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Difference, Expectation, Name, PeerSource, Report, Unexpected, words};
+use super::{Difference, Dropped, Expectation, Name, PeerSource, Report, Unexpected, words};
 use crate::{
-    discrepancy::{Cause, Verdict},
+    discrepancy::{
+        Cause, Verdict,
+        reasons::{self, Meaning},
+    },
     expect::SELF,
 };
 
@@ -86,14 +89,26 @@ pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -
     line("what", purpose);
     line("since", &moment(expectation.since, now, zone));
     for failing in &evidence.failing {
-        let seen = words::attempts(failing, *verdict, &expectation.side);
+        for session in &failing.sessions {
+            line("evidence", &words::stuck(session, now, zone));
+        }
+        let hidden = failing.sessions_total - failing.sessions.len();
+        if hidden > 0 {
+            line("", &format!("… and {hidden} more sessions"));
+        }
         let last = moment(failing.last, now, zone);
-        let said = format!("{} port {}: {seen}; last {last}", failing.address, failing.port);
-        line("evidence", &said);
+        if failing.attempts > 0 {
+            let seen = words::attempts(failing, *verdict, &expectation.side);
+            let said = format!("{} port {}: {seen}; last {last}", failing.address, failing.port);
+            line("evidence", &said);
+        }
         let last = |at: Option<Timestamp>| {
             at.map_or(String::new(), |at| format!("; last {}", moment(at, now, zone)))
         };
-        for drop in &failing.dropped {
+        let is_noise = |drop: &&Dropped| {
+            matches!(reasons::meaning(&drop.reason, drop.received), Meaning::Noise(_))
+        };
+        for drop in failing.dropped.iter().filter(|drop| !is_noise(drop)) {
             let how = if drop.received { "on the way in" } else { "on the way out" };
             let (packets, reason, last) = (drop.packets, &drop.reason, last(drop.last));
             line("", &format!("{packets} packets dropped by this host {how}: {reason}{last}"));
@@ -125,7 +140,7 @@ pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -
     let worked = expectation.last_success.map(|at| moment(at, now, zone));
     line("worked", worked.as_deref().unwrap_or("not seen yet"));
     line("cause", cause.name());
-    line("try", cause.advice());
+    line("try", words::advice(expectation, cause));
     Finding { kind: verdict.name(), title, lines }
 }
 
@@ -227,6 +242,10 @@ pub fn blind_spots(report: &Report) -> Vec<String> {
             .filter(|(_, packets)| **packets > 0)
             .map(|(what, packets)| format!("{packets} packets not counted: {what}")),
     );
+    if report.sessions_left_out > 0 {
+        let many = report.sessions_left_out;
+        reasons.push(format!("{many} open sessions are too many to be looked at"));
+    }
     reasons
 }
 

@@ -1,6 +1,11 @@
 //! Evidence in words.
 
-use super::{Failing, Route};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+use super::{
+    Expectation, Failing, Route, Session,
+    text::{age, moment},
+};
 use crate::{
     discrepancy::{Cause, Verdict},
     observe::IcmpKind,
@@ -29,6 +34,7 @@ pub(super) fn attempts(failing: &Failing, verdict: Verdict, side: &str) -> Strin
         }
         (Verdict::Refused, false) if by_icmp => "it answers with ICMP",
         (Verdict::Refused, false) => "it answers with RST",
+        (_, true) if *cause == Cause::NoAnswer => "this host answers, and nothing comes back",
         (_, true) => "this host does not answer",
         (_, false) if by_icmp => "no answer but ICMP",
         (_, false) => "no answer",
@@ -46,4 +52,44 @@ pub(super) fn way(route: &Route, peer: &str) -> String {
     let by = interface.as_deref().unwrap_or("a device without a name");
     let over = gateway.as_deref().map(|gateway| format!(" over {gateway}"));
     format!("route: by {by}{}", over.unwrap_or_default())
+}
+
+/// What to try: the same cause can ask for something else where open sessions stop, or at the server.
+pub(super) fn advice(expectation: &Expectation, cause: Cause) -> &'static str {
+    match (cause, expectation.verdict, expectation.side.as_str()) {
+        (Cause::NoAnswer, Verdict::Degraded, _) => {
+            "Look whether the peer is up, and at what changed on the way to it: its end was heard before."
+        }
+        (Cause::NoAnswer, _, "server") => {
+            "Answers leave this host: look at the firewalls and routes on the way back to the peer."
+        }
+        (Cause::SessionInterrupted, _, _) if is_dropped_here(expectation) => {
+            "This host's firewall forgot the session: raise its idle timeout (conntrack) or enable keepalives."
+        }
+        _ => cause.advice(),
+    }
+}
+
+/// Whether the firewall of this host drops segments of the session that stopped first.
+fn is_dropped_here(expectation: &Expectation) -> bool {
+    let mut sessions = expectation.evidence.failing.iter().flat_map(|failing| &failing.sessions);
+    sessions.next().is_some_and(|session| session.dropped_here)
+}
+
+/// A session that stopped working.
+pub(super) fn stuck(session: &Session, now: Timestamp, zone: &TimeZone) -> String {
+    let Session { local, remote, retransmissions, unacknowledged, quiet_seconds, .. } = session;
+    let what = match retransmissions {
+        0 => "what the peer sends is dropped by this host".to_owned(),
+        _ => format!(
+            "{retransmissions} retransmissions without an answer, {unacknowledged} bytes wait"
+        ),
+    };
+    let since = moment(session.since, now, zone);
+    let before = match quiet_seconds {
+        1.. => format!("; silent for {} before", age(SignedDuration::from_secs(*quiet_seconds))),
+        _ => String::new(),
+    };
+    let end = if session.open { "" } else { "; it is closed now" };
+    format!("session of {local} with {remote}: {what}; since {since}{before}{end}")
 }

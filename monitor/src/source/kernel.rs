@@ -10,13 +10,14 @@ use monitor_common::{DropCounts, DropKey, Event, EventKey, FlowCounts, FlowKey, 
 use tokio::sync::watch;
 
 use super::routes;
+use super::sessions::{FOLLOW_EVERY, is_troubled, sessions};
 use crate::{
     kernel::{
         self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows,
     },
     observe::{
-        Drop, FlowId, Happened, IcmpErrors, Listening, Outcome, PortSet, Side, Snapshot, Tally,
-        Transport,
+        Drop, FlowId, Happened, IcmpErrors, Listening, Outcome, PortSet, RETRANSMIT, Side,
+        Snapshot, Tally, Transport,
     },
 };
 
@@ -37,6 +38,8 @@ pub struct KernelSource {
     unplaced: u64,
     placed: Timestamp,
     asked: BTreeSet<IpAddr>,
+    /// When the open sessions were last looked at.
+    looked: Timestamp,
 }
 
 impl KernelSource {
@@ -60,6 +63,7 @@ impl KernelSource {
             unplaced: 0,
             placed: now,
             asked: BTreeSet::new(),
+            looked: now,
         };
         // Before the first packet is counted, so that none of an open connection is missed.
         source.place_open_connections(now)?;
@@ -87,8 +91,9 @@ impl KernelSource {
         self.attachments.reconcile(&mut self.object, &interfaces, now);
     }
 
-    /// Everything that was counted until now.
-    pub fn snapshot(&mut self, now: Timestamp) -> Result<Snapshot, kernel::Error> {
+    /// Everything that was counted until now. The open sessions are looked at where something speaks of
+    /// trouble, and now and then while some are `followed`.
+    pub fn snapshot(&mut self, now: Timestamp, followed: bool) -> Result<Snapshot, kernel::Error> {
         self.retry_attaching(now);
         let counted = self.object.flows.read()?;
         let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
@@ -126,6 +131,7 @@ impl KernelSource {
                     first: at(counts.first),
                     last: at(counts.last),
                     interface: self.attachments.name(counts.interface),
+                    port: counts.port,
                 });
             }
         }
@@ -164,6 +170,15 @@ impl KernelSource {
             self.object.events.evict(*key)?;
         }
         let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
+        let is_followed = followed && now.duration_since(self.looked) >= FOLLOW_EVERY;
+        let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
+        let (sessions, sessions_left_out) = if looks {
+            self.looked = now;
+            let (sessions, left_out) = sessions(&self.ports)?;
+            (Some(sessions), left_out)
+        } else {
+            (None, 0)
+        };
         Ok(Snapshot {
             taken: now,
             flows,
@@ -173,6 +188,8 @@ impl KernelSource {
             lost,
             listeners: self.listeners()?,
             routes,
+            sessions,
+            sessions_left_out,
             coverage: self.attachments.hooks().into_iter().chain(self.machine.hooks()).collect(),
         })
     }
@@ -190,6 +207,11 @@ impl KernelSource {
     /// Detaches everything.
     pub async fn stop(self) {
         self.attachments.remove().await;
+    }
+
+    fn sees_retransmissions(&self) -> bool {
+        let mut hooks = self.machine.hooks();
+        hooks.any(|hook| hook.hook == RETRANSMIT && hook.fault.is_none())
     }
 
     fn listeners(&self) -> Result<Vec<Listening>, kernel::Error> {

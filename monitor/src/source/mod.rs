@@ -3,5 +3,6 @@
 pub mod capture;
 mod kernel;
 mod routes;
+mod sessions;
 
 pub use kernel::{KernelSource, flow_id};

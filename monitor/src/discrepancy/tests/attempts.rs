@@ -6,8 +6,7 @@ use super::*;
 fn answered_attempt_is_ok_until_the_window_ends() {
     let mut bench = Bench::new();
     let agent = flow(Side::Server, "10.20.0.7", 50051);
-    bench.receive(agent, syn);
-    bench.transmit(agent, syn_ack);
+    bench.accept(agent);
     assert_eq!(bench.verdict("agent-50051"), (Verdict::Ok, None));
     bench.wait(26 * 3600);
     assert_eq!(bench.verdict("agent-50051"), (Verdict::Ok, None));
@@ -62,8 +61,7 @@ fn reset_in_answer_is_refused_at_once() {
 fn reset_that_ends_an_open_connection_is_no_refusal() {
     let mut bench = Bench::new();
     let agent = flow(Side::Server, "10.20.0.7", 50051);
-    bench.receive(agent, syn);
-    bench.transmit(agent, syn_ack);
+    bench.accept(agent);
     bench.verdict("agent-50051");
     bench.wait(1);
     bench.transmit(agent, rst);
@@ -101,8 +99,7 @@ fn failure_stays_for_a_window_after_the_last_attempt() {
 fn one_failing_peer_fails_the_group() {
     let mut bench = Bench::new();
     let good = flow(Side::Server, "10.20.0.7", 50051);
-    bench.receive(good, syn);
-    bench.transmit(good, syn_ack);
+    bench.accept(good);
     bench.receive(flow(Side::Server, "10.20.0.8", 50051), syn);
     bench.verdict("agent-50051");
     bench.wait(3);
@@ -127,8 +124,7 @@ fn open_connection_without_its_opening_is_ok_when_both_ends_talk() {
 fn open_connection_does_not_hide_that_new_ones_fail() {
     let mut bench = Bench::new();
     let agent = flow(Side::Server, "10.20.0.7", 50051);
-    bench.receive(agent, syn);
-    bench.transmit(agent, syn_ack);
+    bench.accept(agent);
     bench.verdict("agent-50051");
     for _ in 0..4 {
         bench.wait(1);

@@ -37,20 +37,19 @@ fn what_the_host_only_passes_on_is_not_its_own() {
 fn evicted_flows_stay_in_the_totals() {
     let mut bench = Bench::new();
     let agent = flow(Side::Server, "10.20.0.7", 50051);
-    bench.receive(agent, syn);
-    bench.transmit(agent, syn_ack);
+    bench.accept(agent);
     let tally = bench.flow(agent);
     tally.socket_received.packets = 7;
     tally.retransmitted.times = 3;
     bench.assess();
     let tally = bench.snapshot.flows.remove(&agent).unwrap();
     bench.snapshot.evicted.push((agent, tally));
-    assert_eq!(bench.judge("agent-50051").counts[&Some(0)].received.packets, 1);
+    assert_eq!(bench.judge("agent-50051").counts[&Some(0)].received.packets, 2);
     bench.snapshot.evicted.clear();
     bench.receive(agent, syn);
     bench.flow(agent).retransmitted.times = 1;
     let judgement = bench.judge("agent-50051");
-    assert_eq!(judgement.counts[&Some(0)].received.packets, 2);
+    assert_eq!(judgement.counts[&Some(0)].received.packets, 3);
     assert_eq!(judgement.counts[&Some(0)].socket_received.packets, 7);
     assert_eq!(judgement.totals.retransmitted, 4);
 }
@@ -60,8 +59,7 @@ fn loopback_is_told_to_both_sides() {
     let mut bench = Bench::new();
     let mut own = flow(Side::Server, "10.20.0.7", 11113);
     own.loopback = true;
-    bench.receive(own, syn);
-    bench.transmit(own, syn_ack);
+    bench.accept(own);
     let judgement = bench.judge("mssql-vdi-11113");
     assert_eq!(judgement.verdict, Verdict::Ok);
     let counts = judgement.counts[&Some(0)];

@@ -97,6 +97,7 @@ fn firewall_that_no_longer_rejects_drops() {
             first: last,
             last,
             interface: None,
+            port: 40_000,
         }];
     };
     bench.receive(agent, syn);

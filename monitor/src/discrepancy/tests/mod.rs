@@ -2,10 +2,12 @@
 
 mod attempts;
 mod flows;
+mod handshakes;
 mod icmp;
 mod moves;
 mod routes;
 mod rules;
+mod sessions;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -69,6 +71,8 @@ impl Bench {
                 coverage: Vec::new(),
                 listeners: Vec::new(),
                 routes: BTreeMap::new(),
+                sessions: None,
+                sessions_left_out: 0,
             },
         }
     }
@@ -102,6 +106,13 @@ impl Bench {
         tally.transmitted.packets += 1;
         more(&mut tally.transmitted);
         tally.last_transmitted = Some(now);
+    }
+
+    /// The peer connects to a service of this host.
+    fn accept(&mut self, id: FlowId) {
+        self.receive(id, syn);
+        self.transmit(id, syn_ack);
+        self.receive(id, data);
     }
 
     fn assess(&mut self) -> Assessment {

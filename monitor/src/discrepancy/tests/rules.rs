@@ -151,13 +151,11 @@ fn plain_text_port_is_unexpected_once_the_config_says_that_tls_is_on() {
                   peers.client = [\"10.30.0.0/24\"]\n";
     let backup = flow(Side::Server, "10.30.0.9", 32004);
     let mut plain = bench(server);
-    plain.receive(backup, syn);
-    plain.transmit(backup, syn_ack);
+    plain.accept(backup);
     assert_eq!(plain.verdict("backup-32004"), (Verdict::Ok, None));
 
     let mut tls = bench(&format!("{server}options = [\"ssl\"]\n"));
-    tls.receive(backup, syn);
-    tls.transmit(backup, syn_ack);
+    tls.accept(backup);
     let assessment = tls.assess();
     let causes: Vec<Cause> = assessment.unexpected.iter().map(|stranger| stranger.cause).collect();
     assert_eq!(causes, [Cause::PlaintextPort]);
@@ -180,8 +178,7 @@ fn every_port_of_a_wide_range_is_covered() {
     ] {
         let mut bench = bench(config);
         let push = flow(Side::Server, "10.1.1.1", port);
-        bench.receive(push, syn);
-        bench.transmit(push, syn_ack);
+        bench.accept(push);
         assert_eq!(bench.verdict("push-install").0, expected, "{port}");
     }
 }

@@ -17,8 +17,7 @@ fn due_and_never_tried_is_missing_once_it_was_watched_for_the_window() {
     bench.wait(1);
     assert_eq!(bench.verdict("backup-32004"), (Verdict::Missing, Some(Cause::NeverConnected)));
     let backup = flow(Side::Server, "10.30.0.9", 32004);
-    bench.receive(backup, syn);
-    bench.transmit(backup, syn_ack);
+    bench.accept(backup);
     assert_eq!(bench.verdict("backup-32004"), (Verdict::Ok, None));
 }
 
@@ -38,8 +37,7 @@ fn blind_window_is_unknown() {
     bench.snapshot.coverage.clear();
     bench.wait(1);
     let agent = flow(Side::Server, "10.20.0.7", 50051);
-    bench.receive(agent, syn);
-    bench.transmit(agent, syn_ack);
+    bench.accept(agent);
     assert_eq!(bench.verdict("agent-50051").0, Verdict::Ok);
     assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Unknown);
 }
@@ -61,8 +59,7 @@ fn overflow_of_the_flow_map_is_blindness_and_a_failure_is_none() {
 fn clock_that_jumps_back_is_no_fault() {
     let mut bench = Bench::new();
     let agent = flow(Side::Server, "10.20.0.7", 50051);
-    bench.receive(agent, syn);
-    bench.transmit(agent, syn_ack);
+    bench.accept(agent);
     bench.assess();
     bench.snapshot.taken = bench.now().checked_sub(24.hours()).unwrap();
     assert_eq!(bench.verdict("agent-50051").0, Verdict::Ok);

@@ -72,6 +72,8 @@ impl Capture {
             coverage: unseen.collect(),
             listeners: Vec::new(),
             routes: BTreeMap::new(),
+            sessions: None,
+            sessions_left_out: 0,
         }
     }
 
