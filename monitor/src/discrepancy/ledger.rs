@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::{
-    Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict, evidence,
+    Attempt, Cause, DEFAULT_WINDOW, Failure, Memory, Remembered, Track, Verdict, evidence,
+    memory::Kept,
     past::{Pasts, Until},
     totals::Totals,
     verdict::{Gathered, Sight},
+    watch::Watch,
 };
 use crate::{
     expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
@@ -98,6 +100,11 @@ pub struct Ledger {
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<(Key, Option<usize>), PeerCounts>,
     retired_totals: HashMap<Key, Totals>,
+    kept: BTreeMap<Key, Kept>,
+    /// What an earlier run had seen of expectations.
+    remembered: HashMap<Key, Remembered>,
+    /// Up to when an earlier run had said what counts mean.
+    judged_until: Option<Timestamp>,
 }
 
 /// What the ledger says after a snapshot.
@@ -109,19 +116,45 @@ pub struct Assessment {
     pub unexpected: Vec<Unexpected>,
     /// How many there are in all.
     pub unexpected_total: usize,
+    /// Since when it has been watched without a break.
+    pub watched_since: Timestamp,
 }
 
 impl Ledger {
     /// An empty ledger of a monitor that started to watch at a moment.
     pub fn new(started: Timestamp) -> Self {
         Self {
-            sight: Sight::since(started),
+            sight: Sight::new(Watch::new(started), 0),
             tracks: HashMap::new(),
             pasts: Pasts::default(),
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
             retired_totals: HashMap::new(),
+            kept: BTreeMap::new(),
+            remembered: HashMap::new(),
+            judged_until: None,
+        }
+    }
+
+    /// The ledger of a run that goes on where an earlier one ended.
+    pub fn resume(memory: Memory, started: Timestamp) -> Self {
+        let Memory { watch, flow_map_full, expectations } = memory;
+        let remembered = expectations.into_iter().map(|known| (known.key.clone(), known));
+        Self {
+            judged_until: Some(watch.until),
+            sight: Sight::new(watch.resume(started), flow_map_full),
+            remembered: remembered.collect(),
+            ..Self::new(started)
+        }
+    }
+
+    /// What the next run goes on with.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            watch: self.sight.watch.clone(),
+            flow_map_full: self.sight.flow_map_full,
+            expectations: self.kept.iter().map(|(key, kept)| kept.remembered(key)).collect(),
         }
     }
 
@@ -134,6 +167,7 @@ impl Ledger {
     ) -> Assessment {
         let now = snapshot.taken;
         let matcher = Matcher::new(expectations, names);
+        self.keep(expectations);
         self.sight.note(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
@@ -141,8 +175,12 @@ impl Ledger {
             expectations.iter().map(|expectation| self.start(expectation)).collect();
         let mut unexpected = Vec::new();
         for (flow, tally) in &snapshot.flows {
+            let is_new = !self.tracks.contains_key(flow);
             let track = self.tracks.entry(*flow).or_default();
             track.advance(flow, tally, now);
+            if is_new {
+                track.forget_until(self.judged_until);
+            }
             let mut matches = matcher.matches(flow, tally);
             let success = track.last_success;
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
@@ -189,7 +227,27 @@ impl Ledger {
                     .then(|| self.judge(expectation, gathered, names, now))
             })
             .collect();
-        Assessment { judgements, unexpected, unexpected_total }
+        let watched_since = self.sight.watch.run_since();
+        Assessment { judgements, unexpected, unexpected_total, watched_since }
+    }
+
+    /// Keeps what was seen of those expectations that there are now, and of no others.
+    fn keep(&mut self, expectations: &[Expectation]) {
+        let now = self.sight.watch.until;
+        let mut before = std::mem::take(&mut self.kept);
+        for expectation in expectations {
+            let key = &expectation.key;
+            let kept = match before.remove(key) {
+                Some(kept) if kept.is_of(expectation) => kept,
+                Some(kept) => Kept::of(expectation, &kept.remembered(key), now),
+                None => match self.remembered.remove(key) {
+                    Some(known) => Kept::of(expectation, &known, now),
+                    None => Kept::new(expectation, now),
+                },
+            };
+            self.kept.insert(key.clone(), kept);
+        }
+        self.remembered.clear();
     }
 
     /// Every label of an expectation, with what was counted for flows that have left the map.
@@ -202,11 +260,17 @@ impl Ledger {
             let key = (expectation.key.clone(), label);
             self.retired.get(&key).copied().unwrap_or_default()
         };
-        Gathered {
+        let mut gathered = Gathered {
             counts: labels.into_iter().map(|label| (label, retired(label))).collect(),
             totals: self.retired_totals.get(&expectation.key).cloned().unwrap_or_default(),
             ..Gathered::default()
+        };
+        for (label, seen) in self.kept.get(&expectation.key).iter().flat_map(|kept| &kept.seen) {
+            let counts = gathered.counts.entry(*label).or_default();
+            counts.last_seen = counts.last_seen.max(seen.last_seen);
+            gathered.successes.extend(seen.last_success.map(|success| (*label, success)));
         }
+        gathered
     }
 
     /// Keeps the counts of flows that left the map, so that no total falls.
@@ -237,7 +301,13 @@ impl Ledger {
             let Failing { flow, failure, .. } = failing;
             (failure.attempt == Attempt::Refused, failure.since, *flow)
         });
-        let (verdict, cause, reason) = self.sight.verdict(expectation, &gathered, names, now);
+        let kept = self.kept.get_mut(&expectation.key);
+        let watched = kept.map_or(now, |kept| {
+            kept.take_in(&gathered, now);
+            kept.since
+        });
+        let (verdict, cause, reason) =
+            self.sight.verdict(expectation, &gathered, names, watched, now);
         let since = self.since(expectation, &gathered, (verdict, cause), now);
         Judgement {
             verdict,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Counts, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Name, Peer,
-    PeerSource, Report, SCHEMA, Unexpected,
+    PeerSource, Report, SCHEMA, State, Unexpected,
 };
 use crate::{
     discrepancy::{self, Assessment, Judgement},
@@ -21,11 +21,13 @@ pub fn build(
     expectations: &[expect::Expectation],
     assessment: &Assessment,
     names: &KnownNames,
+    state: State,
 ) -> Report {
     Report {
         schema: SCHEMA,
         host: host.to_owned(),
         started,
+        watched_since: Some(assessment.watched_since),
         taken: snapshot.taken,
         coverage: snapshot
             .coverage
@@ -62,6 +64,7 @@ pub fn build(
                 since: known.since,
             })
             .collect(),
+        state: Some(state),
     }
 }
 
@@ -86,6 +89,7 @@ fn expectation_report(expectation: &expect::Expectation, judgement: &Judgement) 
         ports: expectation.ports.iter().map(ToString::to_string).collect(),
         requirement: expectation.requirement.to_string(),
         purpose: expectation.purpose.clone(),
+        due: expectation.due.as_ref().map(ToString::to_string),
         verdict: judgement.verdict,
         cause: judgement.cause,
         since: judgement.since,

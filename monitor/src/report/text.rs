@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Expectation, Name, PeerSource, Report, Unexpected};
+use super::{Expectation, Name, PeerSource, Report, State, Unexpected};
 use crate::{
     discrepancy::{Cause, Verdict},
     expect::SELF,
@@ -47,7 +47,7 @@ fn summary(out: &mut String, report: &Report) {
         .filter(|&verdict| count(verdict) > 0)
         .map(|verdict| format!("{} {verdict}", count(verdict)))
         .collect();
-    let watched = age(report.taken.duration_since(report.started));
+    let watched = age(report.taken.duration_since(report.watched_since.unwrap_or(report.started)));
     _ = writeln!(
         out,
         "{}: {} expected flows: {}; {} unexpected; watched for {watched}\n",
@@ -105,6 +105,9 @@ fn discrepancy(
                 ),
             );
         }
+    }
+    if let (Verdict::Missing, Some(due)) = (verdict, &expectation.due) {
+        line("due", due);
     }
     if let Some(reason) = &evidence.reason {
         line("evidence", reason);
@@ -215,6 +218,9 @@ fn blind_spots(out: &mut String, report: &Report) {
     );
     for reason in reasons {
         _ = writeln!(out, "not known: {reason}");
+    }
+    if let Some(State { file, fault: Some(fault), .. }) = &report.state {
+        _ = writeln!(out, "not kept over a restart: {file}: {fault}");
     }
 }
 

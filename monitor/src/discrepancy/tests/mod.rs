@@ -4,13 +4,15 @@ mod attempts;
 mod flows;
 mod moves;
 mod rules;
+mod runs;
+mod schedules;
 mod windows;
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-use super::{Assessment, Cause, Failing, Judgement, Ledger, Verdict};
+use super::{Assessment, Cause, Failing, Judgement, Ledger, Memory, Verdict};
 use crate::{
     config,
     expect::{Expectation, Names, expectations},
@@ -22,6 +24,9 @@ const CONFIG: &str = r#"
     product = "ibm-backup-recovery"
     roles = ["ms-sql-server", "host"]
     peers.cluster = ["10.20.0.0/24"]
+    [[system.expect]]
+    flow = "agent-*"
+    within = "never"
 
     [[system]]
     product = "ibm-cloud-backup"
