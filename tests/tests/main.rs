@@ -31,6 +31,8 @@ mod restart;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod state;
+#[cfg(test)]
 mod suggest;
 #[cfg(test)]
 mod verdicts;

@@ -1,5 +1,8 @@
 //! The file that carries what was seen over a restart and a reboot.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     ffi::OsString,
     fs,
