@@ -114,9 +114,9 @@ impl Daemon {
         let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
         let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
         let expectations = &plan.expectations;
-        let state = self.keeper.state();
-        let report =
-            report::build(host, *started, &snapshot, expectations, &assessment, &known, state);
+        let mut report =
+            report::build(host, *started, &snapshot, expectations, &assessment, &known);
+        report.state = Some(self.keeper.state());
         self.shared.publish(report);
         self.keeper.keep(now, &self.ledger);
         Ok(())

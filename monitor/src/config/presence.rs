@@ -16,13 +16,15 @@ const NEVER: &str = "never";
 pub struct Presence {
     /// A flow's id, or a pattern in which `*` stands for any text.
     pub flow: String,
-    /// When it is due; `None` for never.
-    pub due: Option<Due>,
+    /// When it is due; not [`Due::Daily`].
+    pub due: Due,
 }
 
-/// When a flow has to be seen to work; without one, a quiet flow is idle and not missing.
+/// When a flow has to be seen to work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
+    /// A quiet flow is idle, and not missing.
+    Never,
     /// Within 26 hours, though the file does not say so: every regular backup goes this way. Of several
     /// peers one is enough, since a job need not use all.
     Daily,
@@ -35,6 +37,7 @@ pub enum Due {
 impl fmt::Display for Due {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Never => f.write_str(NEVER),
             Self::Daily => f.write_str("within 26h, by default"),
             Self::Within(window) => write!(f, "within {window:#}"),
             Self::Schedule(schedule) => schedule.fmt(f),
@@ -116,8 +119,8 @@ fn mean_flow<'w>(
     None
 }
 
-/// Exactly one of `within` and `schedule`; the inner `None` is never.
-fn mean_due(expect: &written::Expect, log: &mut Log<'_>) -> Option<Option<Due>> {
+/// Exactly one of `within` and `schedule`.
+fn mean_due(expect: &written::Expect, log: &mut Log<'_>) -> Option<Due> {
     let within = match &expect.within {
         Field::Given(within) => Some(mean_within(within, log)),
         Field::Invalid => Some(None),
@@ -130,7 +133,7 @@ fn mean_due(expect: &written::Expect, log: &mut Log<'_>) -> Option<Option<Due>> 
     };
     match (within, schedule) {
         (Some(within), None) => within,
-        (None, Some(schedule)) => schedule.map(|schedule| Some(Due::Schedule(schedule))),
+        (None, Some(schedule)) => schedule.map(Due::Schedule),
         (Some(_), Some(_)) => {
             if let Field::Given(schedule) = &expect.schedule {
                 let help = "keep one of the two: a flow is due every so often, or in its windows";
@@ -155,13 +158,13 @@ fn mean_due(expect: &written::Expect, log: &mut Log<'_>) -> Option<Option<Due>> 
     }
 }
 
-fn mean_within(within: &At<String>, log: &mut Log<'_>) -> Option<Option<Due>> {
+fn mean_within(within: &At<String>, log: &mut Log<'_>) -> Option<Due> {
     if within.value == NEVER {
-        return Some(None);
+        return Some(Due::Never);
     }
     let quoted = words::quote(&within.value);
     let message = match duration(&within.value) {
-        Some(duration) if duration.is_positive() => return Some(Some(Due::Within(duration))),
+        Some(duration) if duration.is_positive() => return Some(Due::Within(duration)),
         Some(_) => format!("{quoted} is not more than zero"),
         None => format!("{quoted} is not a duration"),
     };

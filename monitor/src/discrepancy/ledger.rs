@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::{
-    Attempt, Cause, DEFAULT_WINDOW, Failure, Memory, Remembered, Track, Verdict, evidence,
-    memory::Kept,
+    Attempt, Cause, DEFAULT_WINDOW, Failure, Memory, Track, Verdict, evidence,
+    memory::Memories,
     past::{Pasts, Until},
+    presence::{alternatives, alternatives_in_use},
     totals::Totals,
     verdict::{Gathered, Sight},
     watch::Watch,
@@ -100,9 +101,7 @@ pub struct Ledger {
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<(Key, Option<usize>), PeerCounts>,
     retired_totals: HashMap<Key, Totals>,
-    kept: BTreeMap<Key, Kept>,
-    /// What an earlier run had seen of expectations.
-    remembered: HashMap<Key, Remembered>,
+    memories: Memories,
     /// Up to when an earlier run had said what counts mean.
     judged_until: Option<Timestamp>,
 }
@@ -131,8 +130,7 @@ impl Ledger {
             strangers: HashMap::new(),
             retired: HashMap::new(),
             retired_totals: HashMap::new(),
-            kept: BTreeMap::new(),
-            remembered: HashMap::new(),
+            memories: Memories::default(),
             judged_until: None,
         }
     }
@@ -140,11 +138,10 @@ impl Ledger {
     /// The ledger of a run that goes on where an earlier one ended.
     pub fn resume(memory: Memory, started: Timestamp) -> Self {
         let Memory { watch, flow_map_full, expectations } = memory;
-        let remembered = expectations.into_iter().map(|known| (known.key.clone(), known));
         Self {
             judged_until: Some(watch.until),
             sight: Sight::new(watch.resume(started), flow_map_full),
-            remembered: remembered.collect(),
+            memories: Memories::of(expectations),
             ..Self::new(started)
         }
     }
@@ -154,7 +151,7 @@ impl Ledger {
         Memory {
             watch: self.sight.watch.clone(),
             flow_map_full: self.sight.flow_map_full,
-            expectations: self.kept.iter().map(|(key, kept)| kept.remembered(key)).collect(),
+            expectations: self.memories.remembered(),
         }
     }
 
@@ -167,7 +164,7 @@ impl Ledger {
     ) -> Assessment {
         let now = snapshot.taken;
         let matcher = Matcher::new(expectations, names);
-        self.keep(expectations);
+        self.memories.follow(expectations, self.sight.watch.until);
         self.sight.note(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
@@ -231,25 +228,6 @@ impl Ledger {
         Assessment { judgements, unexpected, unexpected_total, watched_since }
     }
 
-    /// Keeps what was seen of those expectations that there are now, and of no others.
-    fn keep(&mut self, expectations: &[Expectation]) {
-        let now = self.sight.watch.until;
-        let mut before = std::mem::take(&mut self.kept);
-        for expectation in expectations {
-            let key = &expectation.key;
-            let kept = match before.remove(key) {
-                Some(kept) if kept.is_of(expectation) => kept,
-                Some(kept) => Kept::of(expectation, &kept.remembered(key), now),
-                None => match self.remembered.remove(key) {
-                    Some(known) => Kept::of(expectation, &known, now),
-                    None => Kept::new(expectation, now),
-                },
-            };
-            self.kept.insert(key.clone(), kept);
-        }
-        self.remembered.clear();
-    }
-
     /// Every label of an expectation, with what was counted for flows that have left the map.
     fn start(&self, expectation: &Expectation) -> Gathered {
         let labels: Vec<Option<usize>> = match expectation.peers.listed() {
@@ -265,7 +243,9 @@ impl Ledger {
             totals: self.retired_totals.get(&expectation.key).cloned().unwrap_or_default(),
             ..Gathered::default()
         };
-        for (label, seen) in self.kept.get(&expectation.key).iter().flat_map(|kept| &kept.seen) {
+        for (label, seen) in
+            self.memories.kept.get(&expectation.key).iter().flat_map(|kept| &kept.seen)
+        {
             let counts = gathered.counts.entry(*label).or_default();
             counts.last_seen = counts.last_seen.max(seen.last_seen);
             gathered.successes.extend(seen.last_success.map(|success| (*label, success)));
@@ -301,7 +281,7 @@ impl Ledger {
             let Failing { flow, failure, .. } = failing;
             (failure.attempt == Attempt::Refused, failure.since, *flow)
         });
-        let kept = self.kept.get_mut(&expectation.key);
+        let kept = self.memories.kept.get_mut(&expectation.key);
         let watched = kept.map_or(now, |kept| {
             kept.take_in(&gathered, now);
             kept.since
@@ -347,29 +327,6 @@ impl Ledger {
 fn moved(lost: &[(Match, &Until)]) -> Option<Stranger> {
     let (found, _) = lost.first()?;
     Some(Stranger { nearest: found.expectation, cause: Cause::AddressChanged })
-}
-
-/// What tells the expectations of which one is enough; `None` for one that has no alternative.
-type Alternatives<'a> = Option<(&'a str, &'a str, &'a str)>;
-
-fn alternatives(expectation: &Expectation) -> Alternatives<'_> {
-    let Key { system, peer_group, .. } = &expectation.key;
-    Some((system, peer_group, expectation.alternatives.as_deref()?))
-}
-
-/// When one of some alternatives was last seen to work.
-fn alternatives_in_use<'a>(
-    expectations: &'a [Expectation],
-    gathered: &[Gathered],
-) -> BTreeMap<Alternatives<'a>, Timestamp> {
-    let mut in_use = BTreeMap::new();
-    for (expectation, gathered) in expectations.iter().zip(gathered) {
-        if let (Some(name), Some(success)) = (alternatives(expectation), gathered.last_success()) {
-            let last = in_use.entry(Some(name)).or_insert(success);
-            *last = success.max(*last);
-        }
-    }
-    in_use
 }
 
 impl PeerCounts {

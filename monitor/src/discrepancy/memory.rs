@@ -72,6 +72,44 @@ impl Memory {
     }
 }
 
+/// What a ledger keeps of all expectations, and what an earlier run had seen of them.
+#[derive(Debug, Default)]
+pub(super) struct Memories {
+    pub(super) kept: BTreeMap<Key, Kept>,
+    before: BTreeMap<Key, Remembered>,
+}
+
+impl Memories {
+    /// Those of an earlier run.
+    pub(super) fn of(remembered: Vec<Remembered>) -> Self {
+        let before = remembered.into_iter().map(|known| (known.key.clone(), known));
+        Self { kept: BTreeMap::new(), before: before.collect() }
+    }
+
+    /// Those for the next run.
+    pub(super) fn remembered(&self) -> Vec<Remembered> {
+        self.kept.iter().map(|(key, kept)| kept.remembered(key)).collect()
+    }
+
+    /// Keeps what was seen of those expectations that there are at a moment, and of no others.
+    pub(super) fn follow(&mut self, expectations: &[Expectation], now: Timestamp) {
+        let mut before = std::mem::take(&mut self.kept);
+        for expectation in expectations {
+            let key = &expectation.key;
+            let kept = match before.remove(key) {
+                Some(kept) if kept.is_of(expectation) => kept,
+                Some(kept) => Kept::of(expectation, &kept.remembered(key), now),
+                None => match self.before.remove(key) {
+                    Some(known) => Kept::of(expectation, &known, now),
+                    None => Kept::new(expectation, now),
+                },
+            };
+            self.kept.insert(key.clone(), kept);
+        }
+        self.before.clear();
+    }
+}
+
 /// What a ledger keeps of an expectation.
 #[derive(Debug)]
 pub(super) struct Kept {
@@ -85,19 +123,19 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Of an expectation that is new at a moment.
-    pub(super) fn new(expectation: &Expectation, now: Timestamp) -> Self {
+    fn new(expectation: &Expectation, now: Timestamp) -> Self {
         let Expectation { ports, peers, .. } = expectation;
         Self { ports: ports.clone(), peers: peers.clone(), since: now, seen: BTreeMap::new() }
     }
 
     /// Whether the expectation has the same ports and peers as before.
-    pub(super) fn is_of(&self, expectation: &Expectation) -> bool {
+    fn is_of(&self, expectation: &Expectation) -> bool {
         self.ports == expectation.ports && self.peers == expectation.peers
     }
 
     /// Of an expectation that may have had other peers before. What was seen on other ports is
     /// forgotten.
-    pub(super) fn of(expectation: &Expectation, before: &Remembered, now: Timestamp) -> Self {
+    fn of(expectation: &Expectation, before: &Remembered, now: Timestamp) -> Self {
         let mut kept = Self::new(expectation, now);
         if before.ports != expectation.ports {
             return kept;
@@ -114,7 +152,7 @@ impl Kept {
     }
 
     /// The same for another run.
-    pub(super) fn remembered(&self, key: &Key) -> Remembered {
+    fn remembered(&self, key: &Key) -> Remembered {
         let labels = labels(&self.peers).into_iter();
         let peers = labels.map(|(index, peer)| {
             let seen = self.seen.get(&index).copied().unwrap_or_default();

@@ -1,13 +1,13 @@
 //! Whether a flow that is due was seen in time.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::{DEFAULT_WINDOW, verdict::Gathered, watch::Watch};
 use crate::{
     config::{Due, Schedule},
-    expect::{DAILY, Expectation},
+    expect::{DAILY, Expectation, Key},
 };
 
 /// What follows from a flow that was not seen since its [`horizon`].
@@ -24,13 +24,13 @@ pub(super) enum Absence {
 /// A success that is not before counts now: the start of the last window that has ended, or `within`.
 pub(super) fn horizon(expectation: &Expectation, now: Timestamp) -> Timestamp {
     let window = match &expectation.due {
-        Some(Due::Schedule(schedule)) => {
+        Due::Schedule(schedule) => {
             let last = schedule.ended(now).next();
             return last.map_or(Timestamp::MIN, |window| window.start.timestamp());
         }
-        Some(Due::Within(window)) => *window,
-        Some(Due::Daily) => DAILY,
-        None => DEFAULT_WINDOW,
+        Due::Within(window) => *window,
+        Due::Daily => DAILY,
+        Due::Never => DEFAULT_WINDOW,
     };
     now.checked_sub(window).unwrap_or(Timestamp::MIN)
 }
@@ -45,6 +45,7 @@ pub(super) fn absence(
 ) -> Absence {
     match due {
         Due::Schedule(schedule) => in_windows(schedule, watch, since, last, now),
+        Due::Never => Absence::Free,
         Due::Daily => in_time(DAILY, watch, since, now),
         Due::Within(window) => in_time(*window, watch, since, now),
     }
@@ -96,11 +97,34 @@ pub(super) fn absent(
     horizon: Timestamp,
 ) -> Vec<usize> {
     let listed = expectation.peers.listed().unwrap_or_default();
-    let is_due = expectation.every_member
-        && matches!(expectation.due, Some(Due::Within(_) | Due::Schedule(_)));
+    let is_due =
+        expectation.every_member && matches!(expectation.due, Due::Within(_) | Due::Schedule(_));
     let members = listed.iter().enumerate().filter(|(_, peer)| is_due && peer.is_machine());
     let indices = members.map(|(index, _)| index);
     indices
-        .filter(|&index| !gathered.successes.get(&Some(index)).is_some_and(|&at| at >= horizon))
+        .filter(|&index| gathered.successes.get(&Some(index)).is_none_or(|&at| at < horizon))
         .collect()
+}
+
+/// What tells the expectations of which one is enough; `None` for one that has no alternative.
+pub(super) type Alternatives<'a> = Option<(&'a str, &'a str, &'a str)>;
+
+pub(super) fn alternatives(expectation: &Expectation) -> Alternatives<'_> {
+    let Key { system, peer_group, .. } = &expectation.key;
+    Some((system, peer_group, expectation.alternatives.as_deref()?))
+}
+
+/// When one of some alternatives was last seen to work.
+pub(super) fn alternatives_in_use<'a>(
+    expectations: &'a [Expectation],
+    gathered: &[Gathered],
+) -> BTreeMap<Alternatives<'a>, Timestamp> {
+    let mut in_use = BTreeMap::new();
+    for (expectation, gathered) in expectations.iter().zip(gathered) {
+        if let (Some(name), Some(success)) = (alternatives(expectation), gathered.last_success()) {
+            let last = in_use.entry(Some(name)).or_insert(success);
+            *last = success.max(*last);
+        }
+    }
+    in_use
 }

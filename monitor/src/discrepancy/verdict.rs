@@ -113,13 +113,14 @@ impl Sight {
         if recent(last) && last.is_some_and(seen_since) && absent.is_empty() {
             return (Verdict::Ok, None, None);
         }
-        let due = expectation.due.as_ref().filter(|_| !recent(gathered.alternative));
-        let absence = due.map_or(Absence::Free, |due| {
-            // Of some machines, what can be said of each of them.
+        let absence = if recent(gathered.alternative) && absent.is_empty() {
+            Absence::Free
+        } else {
+            // Of several machines, what can be said of each of them.
             let of = |index: &usize| gathered.successes.get(&Some(*index)).copied();
             let last = if absent.is_empty() { last } else { absent.iter().filter_map(of).max() };
-            presence::absence(due, &self.watch, since, last, now)
-        });
+            presence::absence(&expectation.due, &self.watch, since, last, now)
+        };
         // That a window has passed is a fact, whatever came after it.
         let is_fact = matches!(absence, Absence::Overdue(Some(_)));
         if let Some((until, reason)) = fault

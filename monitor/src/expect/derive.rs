@@ -111,7 +111,6 @@ fn expectation(
         Some(peers) => Peers::Declared(peers.clone()),
         None => documented::peers(system, flow, side, group),
     };
-    let by_default = || is_due_by_default(flow, side, requirement, &peers);
     Expectation {
         key: Key {
             system: system.name.clone(),
@@ -130,7 +129,8 @@ fn expectation(
         purpose: flow.purpose.clone(),
         due: match presence {
             Some(presence) => presence.due.clone(),
-            None => by_default().then_some(Due::Daily),
+            None if is_due_by_default(flow, side, requirement, &peers) => Due::Daily,
+            None => Due::Never,
         },
         peers,
         same_host: flow.same_host,

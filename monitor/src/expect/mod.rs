@@ -47,8 +47,8 @@ pub struct Expectation {
     pub every_member: bool,
     /// Name of those with the same system and peers of which one is enough.
     pub alternatives: Option<String>,
-    /// When the flow has to be seen, where that is known.
-    pub due: Option<Due>,
+    /// When the flow has to be seen.
+    pub due: Due,
 }
 
 /// Whether a flow is expected, or only recognised when it is seen.

@@ -4,16 +4,17 @@ use jiff::Timestamp;
 
 use super::{
     Counts, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, MOST_FAILING, Name, Peer,
-    PeerSource, Report, SCHEMA, State, Unexpected,
+    PeerSource, Report, SCHEMA, Unexpected,
 };
 use crate::{
+    config::Due,
     discrepancy::{self, Assessment, Judgement},
     expect::{self, OTHER, Peers},
     names::KnownNames,
     observe::{self, Counters, Outcome, Snapshot, side_name, transport_name},
 };
 
-/// The report of a snapshot and of what was said of it.
+/// The report of a snapshot and of what was said of it, without a word on the file.
 pub fn build(
     host: &str,
     started: Timestamp,
@@ -21,7 +22,6 @@ pub fn build(
     expectations: &[expect::Expectation],
     assessment: &Assessment,
     names: &KnownNames,
-    state: State,
 ) -> Report {
     Report {
         schema: SCHEMA,
@@ -64,7 +64,7 @@ pub fn build(
                 since: known.since,
             })
             .collect(),
-        state: Some(state),
+        state: None,
     }
 }
 
@@ -89,7 +89,7 @@ fn expectation_report(expectation: &expect::Expectation, judgement: &Judgement) 
         ports: expectation.ports.iter().map(ToString::to_string).collect(),
         requirement: expectation.requirement.to_string(),
         purpose: expectation.purpose.clone(),
-        due: expectation.due.as_ref().map(ToString::to_string),
+        due: (expectation.due != Due::Never).then(|| expectation.due.to_string()),
         verdict: judgement.verdict,
         cause: judgement.cause,
         since: judgement.since,

@@ -12,8 +12,8 @@ fn text(schedule: &str) -> String {
 
 fn schedule(schedule: &str) -> Schedule {
     match accepted(&text(schedule)).systems.remove(0).expect.remove(0).due {
-        Some(Due::Schedule(schedule)) => schedule,
-        other => panic!("{other:?}"),
+        Due::Schedule(schedule) => schedule,
+        other @ (Due::Never | Due::Daily | Due::Within(_)) => panic!("{other:?}"),
     }
 }
 
