@@ -108,6 +108,7 @@ impl Daemon {
         }
         let Self { plan, started, host, .. } = self;
         let now = self.clock.now();
+        self.ledger.wake(now);
         let snapshot = self.source.snapshot(now)?;
         let known = plan.resolver.known();
         let addresses = |known: &Known| known.addresses.iter().copied().collect();

@@ -146,6 +146,11 @@ impl Ledger {
         }
     }
 
+    /// Notes the time before each reading of the counts: more than a minute without one was not watched.
+    pub fn wake(&mut self, now: Timestamp) {
+        self.sight.watch.wake(now);
+    }
+
     /// What the next run goes on with.
     pub fn memory(&self) -> Memory {
         Memory {

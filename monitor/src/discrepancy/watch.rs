@@ -5,7 +5,7 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A break between two runs of the monitor that is none: a restart, or an upgrade.
+/// The longest break that is none: a restart, or an upgrade.
 const RESTART: SignedDuration = SignedDuration::from_secs(60);
 
 /// Blind times that are kept apart; the oldest ones become one, with what is between them.
@@ -43,11 +43,18 @@ impl Watch {
 
     /// Another run, which begins at a moment.
     pub(super) fn resume(mut self, started: Timestamp) -> Self {
-        if started.duration_since(self.until) > RESTART {
-            self.add(Blindness { since: self.until, until: started, reason: None });
-        }
+        self.wake(started);
         self.until = started;
         self
+    }
+
+    /// The same run goes on. One that stood still had no sight: the host slept, or its clock was wrong
+    /// and is set now.
+    pub(super) fn wake(&mut self, now: Timestamp) {
+        if now.duration_since(self.until) > RESTART {
+            self.add(Blindness { since: self.until, until: now, reason: None });
+            self.until = now;
+        }
     }
 
     /// Takes in what was not seen since the counts were last read.

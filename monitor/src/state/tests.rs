@@ -1,5 +1,7 @@
 //! The file, in a directory of each test's own.
 
+use std::time::Duration;
+
 use super::*;
 
 /// A directory that goes with the value.
@@ -39,6 +41,11 @@ fn now() -> Timestamp {
 
 fn memory() -> Memory {
     Ledger::new(now()).memory()
+}
+
+/// Waits until something was written, or was not.
+async fn next(state: &mut watch::Receiver<State>) {
+    tokio::time::timeout(Duration::from_secs(20), state.changed()).await.unwrap().unwrap();
 }
 
 #[test]
@@ -101,12 +108,12 @@ async fn it_is_written_once_a_minute_and_at_the_end() {
     let mut written = keeper.state.clone();
     let after = |seconds| now() + SignedDuration::from_secs(seconds);
     keeper.keep(now(), &ledger);
-    written.changed().await.unwrap();
+    next(&mut written).await;
     assert_eq!(keeper.state().written, Some(now()));
     fs::remove_file(&file).unwrap();
     keeper.keep(after(59), &ledger);
     keeper.keep(after(60), &ledger);
-    written.changed().await.unwrap();
+    next(&mut written).await;
     assert_eq!(keeper.state().written, Some(after(60)));
     fs::remove_file(&file).unwrap();
     keeper.finish(after(61), &ledger).await;
@@ -122,14 +129,14 @@ async fn failure_is_told_until_it_is_over() {
     let mut keeper = Keeper::start(&file);
     let mut written = keeper.state.clone();
     keeper.keep(now(), &ledger);
-    written.changed().await.unwrap();
+    next(&mut written).await;
     let state = keeper.state();
     assert_eq!((state.written, state.file), (None, file.display().to_string()));
     assert!(state.fault.is_some());
     fs::remove_file(directory.0.join("var")).unwrap();
     let later = now() + SignedDuration::from_secs(60);
     keeper.keep(later, &ledger);
-    written.changed().await.unwrap();
+    next(&mut written).await;
     let state = keeper.state();
     assert_eq!((state.written, state.fault), (Some(later), None));
     keeper.finish(later, &ledger).await;

@@ -59,6 +59,24 @@ fn short_break_is_none_and_a_longer_one_is() {
 }
 
 #[test]
+fn time_that_the_host_slept_through_was_not_watched() {
+    for (seconds, expected) in [(60, Verdict::Missing), (61, Verdict::Unknown)] {
+        let mut bench = Bench::new();
+        bench.wait(3540);
+        bench.assess();
+        bench.wait(seconds);
+        bench.ledger.wake(bench.now());
+        assert_eq!(bench.verdict(BACKUP).0, expected, "{seconds}");
+        assert_eq!(bench.verdict("mssql-vdi-11113"), (Verdict::Idle, None));
+    }
+    // A clock that was years behind is no long watch either.
+    let mut bench = Bench::new();
+    bench.wait(365 * 24 * 3600);
+    bench.ledger.wake(bench.now());
+    assert_eq!(bench.verdict(BACKUP).0, Verdict::Unknown);
+}
+
+#[test]
 fn blind_time_is_remembered() {
     let mut bench = Bench::new();
     bench.snapshot.lost.insert(Loss::FlowMapFull, 1);

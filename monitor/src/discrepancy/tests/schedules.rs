@@ -110,6 +110,18 @@ fn window_that_was_not_watched_from_its_start_says_nothing() {
 }
 
 #[test]
+fn flow_that_the_config_gains_in_a_window_is_not_missing_in_it() {
+    let mut bench = bench(SCHEDULE, "2026-01-05T12:00:00Z");
+    let gained = std::mem::take(&mut bench.expectations);
+    at(&mut bench, "2026-01-06T01:00:00Z");
+    bench.expectations = gained;
+    at(&mut bench, "2026-01-06T05:00:00Z");
+    assert_eq!(said(&mut bench).0, Verdict::Unknown);
+    at(&mut bench, "2026-01-07T05:00:00Z");
+    assert_eq!(said(&mut bench), OVERDUE);
+}
+
+#[test]
 fn blind_part_of_a_window_leaves_it_open_and_a_blind_day_does_not() {
     let mut bench = bench(SCHEDULE, "2026-01-05T12:00:00Z");
     at(&mut bench, "2026-01-06T03:00:00Z");
