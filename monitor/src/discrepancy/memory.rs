@@ -68,7 +68,7 @@ impl Memory {
             times.flatten().chain([remembered.since])
         });
         let is_sound = self.watch.is_sound(latest) && times.max().is_none_or(|at| at <= latest);
-        (!is_sound).then(|| format!("it has a time that is not before {now}"))
+        (!is_sound).then(|| format!("its times do not fit together, or lie after {now}"))
     }
 }
 
