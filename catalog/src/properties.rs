@@ -63,7 +63,7 @@ fn flow() -> impl Strategy<Value = Flow> {
         bundled().products.iter().flat_map(|product| product.flows.clone()).collect();
     let texts = (".*", vec(".*", 0..4), option::of(".*"));
     let lists = (vec(ports(), 0..5), vec(endpoint(), 0..4), vec(source(), 0..4));
-    (select(flows), texts, lists, any::<[bool; 4]>()).prop_map(
+    (select(flows), texts, lists, any::<[bool; 5]>()).prop_map(
         |(flow, (purpose, roles, condition), (ports, endpoints, sources), flags)| Flow {
             purpose,
             condition,
@@ -72,6 +72,7 @@ fn flow() -> impl Strategy<Value = Flow> {
             from: roles,
             sources,
             backup_data: flags[0],
+            daily: flags[4],
             firewall: flags[1],
             by_name: flags[2],
             same_host: flags[3],

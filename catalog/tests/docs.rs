@@ -22,7 +22,8 @@ fn compare(file: &str, text: &str) {
 fn documented_catalog_is_this() {
     let mut text = String::from(
         "# The catalog\n\nMade from `catalog/products`. Every flow has the document and the section that say so; what is \
-         doubtful there is told with how it is read here. `backupflow catalog show FLOW` says more of each.\n",
+         doubtful there is told with how it is read here. `backupflow catalog show FLOW` says more of each. \
+         What is `daily` carries the data of every regular backup.\n",
     );
     for product in &bundled().products {
         of_product(&mut text, product);
@@ -87,10 +88,9 @@ fn ports(flow: &Flow) -> String {
 }
 
 fn requirement(flow: &Flow) -> String {
-    match &flow.condition {
-        Some(condition) => format!("{}: {condition}", flow.requirement),
-        None => flow.requirement.to_string(),
-    }
+    let daily = if flow.daily { ", daily" } else { "" };
+    let condition = flow.condition.as_ref().map_or(String::new(), |text| format!(": {text}"));
+    format!("{}{daily}{condition}", flow.requirement)
 }
 
 fn doubts(text: &mut String, product: &Product) {

@@ -15,6 +15,7 @@ use crate::{
     report,
     serve::Shared,
     source::KernelSource,
+    state::{self, Keeper},
 };
 
 /// How the daemon is run.
@@ -39,6 +40,7 @@ pub struct Daemon {
     kernel_log: Option<KernelLog>,
     plan: Plan,
     ledger: Ledger,
+    keeper: Keeper,
     shared: Shared,
 }
 
@@ -79,6 +81,11 @@ impl Daemon {
         let disabled = &config.kernel.disable;
         let source =
             KernelSource::start(object, options.attach, interfaces, ports, disabled, started)?;
+        let file = &config.state.file;
+        let ledger = match state::load(file, started) {
+            Some(memory) => Ledger::resume(memory, started),
+            None => Ledger::new(started),
+        };
         tracing::info!(expectations = plan.expected(), "watching");
         Ok(Self {
             options,
@@ -88,7 +95,8 @@ impl Daemon {
             source,
             kernel_log,
             plan,
-            ledger: Ledger::new(started),
+            ledger,
+            keeper: Keeper::start(file),
             shared,
         })
     }
@@ -99,7 +107,9 @@ impl Daemon {
             log.flush();
         }
         let Self { plan, started, host, .. } = self;
-        let snapshot = self.source.snapshot(self.clock.now(), self.ledger.follows_sessions())?;
+        let now = self.clock.now();
+        self.ledger.wake(now);
+        let snapshot = self.source.snapshot(now, self.ledger.follows_sessions())?;
         let known = plan.resolver.known();
         let addresses = |known: &Known| known.addresses.iter().copied().collect();
         let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
@@ -107,8 +117,11 @@ impl Daemon {
         let failing = assessment.judgements.iter().flatten().flat_map(|said| &said.failing);
         self.source.ask_routes(failing.map(|failing| failing.flow.peer));
         let expectations = &plan.expectations;
-        let report = report::build(host, *started, &snapshot, expectations, &assessment, &known);
+        let mut report =
+            report::build(host, *started, &snapshot, expectations, &assessment, &known);
+        report.state = Some(self.keeper.state());
         self.shared.publish(report);
+        self.keeper.keep(now, &self.ledger);
         Ok(())
     }
 
@@ -140,8 +153,9 @@ impl Daemon {
         Ok(())
     }
 
-    /// Detaches everything.
+    /// Writes down what is known, and detaches everything.
     pub async fn stop(self) {
+        self.keeper.finish(self.clock.now(), &self.ledger).await;
         self.source.stop().await;
     }
 }

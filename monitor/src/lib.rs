@@ -18,4 +18,5 @@ pub mod observe;
 pub mod report;
 pub mod serve;
 pub mod source;
+pub mod state;
 pub mod suggest;

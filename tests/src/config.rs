@@ -1,12 +1,15 @@
 //! Configs of the daemon.
 
 /// A host with Microsoft SQL Server, backed up by a cluster: port 50051 is served here, port 11113
-/// and others there, port 59999 is the host's with itself.
+/// and others there, port 59999 is the host's with itself. None of it is due.
 pub const SQL_SERVER: &str = r#"
 [[system]]
 product = "ibm-backup-recovery"
 roles = ["ms-sql-server", "physical-server"]
 peers.cluster = ["10.20.0.0/24", "fd00:20::/64"]
+[[system.expect]]
+flow = "agent-*"
+within = "never"
 "#;
 
 /// A backup server: UDP ports 6363, 6364 and 32006, TCP port 32004 and others.

@@ -57,16 +57,19 @@ fn directory(namespace: &Namespace) -> PathBuf {
     env::temp_dir().join(namespace.name())
 }
 
-/// A config of which no map is left pinned, unless it says itself where.
-fn without_pins(config: &str) -> String {
-    const NOWHERE: &str = "pin = \"/proc/nowhere\"\n";
-    if config.contains("\npin = ") {
-        config.to_owned()
-    } else if config.contains("[kernel]\n") {
-        config.replace("[kernel]\n", &format!("[kernel]\n{NOWHERE}"))
-    } else {
-        format!("{config}\n[kernel]\n{NOWHERE}")
-    }
+/// A config of which no map is left pinned and no file is left, unless it says itself where.
+fn on_its_own(config: &str, directory: &Path) -> String {
+    let state = format!("file = \"{}\"\n", directory.join("state.json").display());
+    let keys = [("[kernel]\n", "pin", "pin = \"/proc/nowhere\"\n"), ("[state]\n", "file", &state)];
+    keys.into_iter().fold(config.to_owned(), |config, (section, key, line)| {
+        if config.contains(&format!("\n{key} = ")) {
+            config
+        } else if config.contains(section) {
+            config.replace(section, &format!("{section}{line}"))
+        } else {
+            format!("{config}\n{section}{line}")
+        }
+    })
 }
 
 impl<'n> Daemon<'n> {
@@ -98,7 +101,7 @@ impl<'n> Daemon<'n> {
     pub fn launch(namespace: &'n Namespace, config: &str, arguments: &[&str]) -> Self {
         let directory = directory(namespace);
         fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("config.toml"), without_pins(config)).unwrap();
+        fs::write(directory.join("config.toml"), on_its_own(config, &directory)).unwrap();
         let log = fs::File::create(directory.join("log")).unwrap();
         let etc = directory.join("etc");
         let mut command = program("nsenter");
@@ -152,7 +155,7 @@ impl<'n> Daemon<'n> {
 
     /// Replaces the config and tells it so.
     pub fn reload(&self, config: &str) {
-        fs::write(self.config_file(), without_pins(config)).unwrap();
+        fs::write(self.config_file(), on_its_own(config, &self.directory)).unwrap();
         self.signal(Signal::SIGHUP);
     }
 

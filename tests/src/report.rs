@@ -16,8 +16,10 @@ use crate::Wire;
 pub struct Report {
     /// Version of the format.
     pub schema: u32,
-    /// Since when the daemon watches.
+    /// When the daemon was started.
     pub started: Timestamp,
+    /// Since when it has been watched without a break.
+    pub watched_since: Timestamp,
     /// When the counts were read.
     pub taken: Timestamp,
     /// The hooks.
@@ -34,6 +36,17 @@ pub struct Report {
     pub flow_map: FlowMap,
     /// The names among the peers.
     pub names: Vec<Name>,
+    /// The file that carries what was seen over a restart.
+    pub state: State,
+}
+
+/// The file that carries what was seen over a restart.
+#[derive(Clone, Debug, Deserialize)]
+pub struct State {
+    /// When it was last written.
+    pub written: Option<Timestamp>,
+    /// Why it could not be.
+    pub fault: Option<String>,
 }
 
 /// One hook.

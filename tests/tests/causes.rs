@@ -322,7 +322,7 @@ fn client_still_uses_the_port_without_encryption() {
     let stranger = &report.unexpected[0];
     assert_eq!((&*stranger.flow, &*stranger.cause), ("backup-32004", "plaintext-port"));
     golden("client-still-uses-the-port-without-encryption", &daemon.status().1);
-    daemon.verdict(Flow("backup-ssl-32007", "server", "client"), "idle", None);
+    daemon.verdict(Flow("backup-ssl-32007", "server", "client"), "unknown", None);
 }
 
 #[test]

@@ -43,6 +43,8 @@ mod routes;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod state;
+#[cfg(test)]
 mod suggest;
 #[cfg(test)]
 mod verdicts;

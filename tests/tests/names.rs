@@ -24,6 +24,9 @@ const CONFIG: &str = r#"
 product = "ibm-backup-recovery"
 roles = ["ms-sql-server", "host"]
 peers.cluster = ["br.example.com"]
+[[system.expect]]
+flow = "agent-*"
+within = "never"
 
 [[system]]
 product = "gigavault-storage"
@@ -158,7 +161,8 @@ fn server_that_does_not_answer_delays_nothing() {
 #[test]
 fn files_of_the_host_are_read_when_they_change() {
     let config = "[[system]]\nproduct = \"ibm-backup-recovery\"\nroles = [\"host\"]\n\
-                  peers.cluster = [\"br.example.com\", \"node\"]\n";
+                  peers.cluster = [\"br.example.com\", \"node\"]\n\
+                  [[system.expect]]\nflow = \"agent-*\"\nwithin = \"never\"\n";
     let pair = Pair::new();
     let daemon =
         Daemon::start_with_etc(&pair.host, config, &[("hosts", "10.20.0.2 br.example.com\n")]);
@@ -186,7 +190,7 @@ fn few_names_are_asked_for_at_a_time() {
     for name in &names {
         write!(config, "\"{name}\", ").unwrap();
     }
-    config.push_str("]\n");
+    config.push_str("]\n[[system.expect]]\nflow = \"agent-*\"\nwithin = \"never\"\n");
     let pair = Pair::new();
     let dns = DnsServer::start(&pair.host);
     for name in &names {

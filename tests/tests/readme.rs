@@ -45,9 +45,10 @@ fn commands_of_the_readme_work_as_they_stand() {
     script.push_str("cp -r docs \"$built\"/\nmkdir -p \"$built\"/target/release\n");
     writeln!(script, "cp {} \"$built\"/target/release/backupflow", binary().display()).unwrap();
     script.push_str("cd \"$built\"\ntrap 'cd /; rm -r \"$built\"' EXIT\n");
-    // Nothing of the machine is changed: both places are empty ones of this test's own.
+    // Nothing of the machine is changed: these places are empty ones of this test's own.
     script.push_str("mount -t tmpfs none /usr/local/bin\n");
     script.push_str("mount -t tmpfs none /etc\n");
+    script.push_str("mount -t tmpfs none /var/lib\n");
     let mut run = 0;
     for block in &blocks {
         for line in block.lines() {

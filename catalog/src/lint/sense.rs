@@ -155,6 +155,9 @@ fn requirement(flow: &Flow, found: &mut dyn FnMut(String)) {
     if flow.requirement == Requirement::NotRequired && flow.backup_data {
         found("it carries backups, but is not required".to_owned());
     }
+    if flow.daily && !flow.backup_data {
+        found("it is daily, but carries no backups".to_owned());
+    }
 }
 
 fn check_endpoint(flow: &Flow, endpoint: &Endpoint, found: &mut dyn FnMut(String)) {

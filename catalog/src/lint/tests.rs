@@ -215,6 +215,7 @@ fn requirement_fits_the_rest() {
     expect_with("without = \"x\"", part);
     let legacy = "p: f-1: it is legacy, so it neither carries backups nor replaces a flow";
     expect("\"required\"", "\"legacy\"\nbackup-data = true", legacy);
+    expect_with("daily = true", "p: f-1: it is daily, but carries no backups");
     let not = "p: f-1: it carries backups, but is not required";
     expect("\"required\"", "\"not-required\"\nbackup-data = true", not);
 }

@@ -42,6 +42,9 @@ pub struct Flow {
     /// It carries the data of backups, so it is seen whenever a backup runs.
     #[serde(default)]
     pub backup_data: bool,
+    /// Every backup of the regular job goes this way, so it is seen each day that one runs.
+    #[serde(default)]
+    pub daily: bool,
     /// How the port is changed, where the document says that it can be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changeable: Option<Changeable>,

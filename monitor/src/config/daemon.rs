@@ -1,4 +1,4 @@
-//! `[web]` and `[kernel]`: how the daemon itself runs.
+//! `[web]`, `[kernel]` and `[state]`: how the daemon itself runs.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -40,6 +40,19 @@ pub struct Kernel {
 impl Default for Kernel {
     fn default() -> Self {
         Self { flows: 16_384, disable: Vec::new(), pin: PathBuf::from("/sys/fs/bpf/backupflow") }
+    }
+}
+
+/// What is kept over a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The file in which it is kept.
+    pub file: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { file: PathBuf::from("/var/lib/backupflow/state.json") }
     }
 }
 
@@ -88,7 +101,9 @@ pub(super) fn mean_kernel(kernel: &written::Kernel, log: &mut Log<'_>) -> Option
     let pin = match &kernel.pin {
         Field::Absent => Some(Kernel::default().pin),
         Field::Invalid => None,
-        Field::Given(pin) => mean_pin(pin, log),
+        Field::Given(pin) => {
+            mean_path(pin, "a directory in bpffs, such as `/sys/fs/bpf/backupflow`", log)
+        }
     };
     Some(Kernel { flows: flows?, disable: disable?, pin: pin? })
 }
@@ -131,12 +146,24 @@ fn mean_disable(disable: &Field<Vec<At<String>>>, log: &mut Log<'_>) -> Option<V
     (hooks.len() == names.len()).then_some(hooks)
 }
 
-fn mean_pin(pin: &At<String>, log: &mut Log<'_>) -> Option<PathBuf> {
-    let path = PathBuf::from(&pin.value);
-    if path.is_absolute() && path.parent().is_some() {
-        return Some(path);
+pub(super) fn mean_state(state: &written::State, log: &mut Log<'_>) -> Option<State> {
+    match &state.file {
+        Field::Absent => Some(State::default()),
+        Field::Invalid => None,
+        Field::Given(file) => {
+            let file = mean_path(file, "a file, such as `/var/lib/backupflow/state.json`", log)?;
+            Some(State { file })
+        }
     }
-    let help = "write a directory in bpffs, such as `/sys/fs/bpf/backupflow`".to_owned();
-    log.fault(&pin.place, format!("{} is no full path", words::quote(&pin.value)), Some(help));
+}
+
+/// A full path that is not the root; `what` says what it is to name.
+fn mean_path(path: &At<String>, what: &str, log: &mut Log<'_>) -> Option<PathBuf> {
+    let full = PathBuf::from(&path.value);
+    if full.is_absolute() && full.parent().is_some() {
+        return Some(full);
+    }
+    let message = format!("{} is no full path", words::quote(&path.value));
+    log.fault(&path.place, message, Some(format!("write {what}")));
     None
 }

@@ -14,6 +14,7 @@ mod network;
 mod peer;
 mod presence;
 mod render;
+mod schedule;
 mod section;
 mod system;
 #[cfg(test)]
@@ -23,11 +24,12 @@ mod written;
 
 use std::collections::BTreeMap;
 
-pub use self::daemon::{Kernel, Web};
+pub use self::daemon::{Kernel, State, Web};
 pub use self::fault::{Fault, Faults};
 pub use self::file::load;
 pub use self::peer::Peer;
-pub use self::presence::Presence;
+pub use self::presence::{Due, Presence};
+pub use self::schedule::Schedule;
 
 /// Where the config is looked for unless a command names another file.
 pub const DEFAULT_PATH: &str = "/etc/backupflow/config.toml";
@@ -41,6 +43,8 @@ pub struct Config {
     pub web: Web,
     /// Sizes of what the kernel programs keep.
     pub kernel: Kernel,
+    /// What is kept over a restart.
+    pub state: State,
 }
 
 /// One product as it is set up on this host.
@@ -62,7 +66,7 @@ pub struct System {
     pub peers: BTreeMap<String, Vec<Peer>>,
     /// Service ports that differ from the documented ones, by flow id; never 0.
     pub ports: BTreeMap<String, u16>,
-    /// The flows that are due to be seen, and how often.
+    /// The flows of which the file says when they are due.
     pub expect: Vec<Presence>,
 }
 
@@ -84,9 +88,10 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
     let systems = system::mean_all(&written.systems, &mut log);
     let web = daemon::mean_web(&written.web, &mut log);
     let kernel = daemon::mean_kernel(&written.kernel, &mut log);
-    match (systems, web, kernel) {
-        (Some(systems), Some(web), Some(kernel)) if log.is_clean() => {
-            Ok(Config { systems, web, kernel })
+    let state = daemon::mean_state(&written.state, &mut log);
+    match (systems, web, kernel, state) {
+        (Some(systems), Some(web), Some(kernel), Some(state)) if log.is_clean() => {
+            Ok(Config { systems, web, kernel, state })
         }
         _ => Err(log.finish()),
     }

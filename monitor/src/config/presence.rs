@@ -1,18 +1,48 @@
-//! `[[system.expect]]`: which flows are due to be seen, and how often.
+//! `[[system.expect]]`: which flows are due to be seen, and when.
+
+use std::fmt;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::log::{At, Log};
 use super::section::Field;
-use super::{words, written};
+use super::{Schedule, schedule, words, written};
 
-/// A flow, or several, that must be seen every so often; without one, a quiet flow is idle and not missing.
+/// What turns off that a flow is due.
+const NEVER: &str = "never";
+
+/// What the file says of a flow, or of several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
     /// A flow's id, or a pattern in which `*` stands for any text.
     pub flow: String,
-    /// The longest time that may pass between two sightings; more than zero.
-    pub within: SignedDuration,
+    /// When it is due; not [`Due::Daily`].
+    pub due: Due,
+}
+
+/// When a flow has to be seen to work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A quiet flow is idle, and not missing.
+    Never,
+    /// Within 26 hours, though the file does not say so: every regular backup goes this way. Of several
+    /// peers one is enough, since a job need not use all.
+    Daily,
+    /// The longest time that may pass between two successes; more than zero.
+    Within(SignedDuration),
+    /// Windows, in each of which it has to be seen at least once.
+    Schedule(Schedule),
+}
+
+impl fmt::Display for Due {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str(NEVER),
+            Self::Daily => f.write_str("within 26h, by default"),
+            Self::Within(window) => write!(f, "within {window:#}"),
+            Self::Schedule(schedule) => schedule.fmt(f),
+        }
+    }
 }
 
 impl Presence {
@@ -50,7 +80,7 @@ pub(super) fn mean_all(
     let mut presences = Vec::new();
     for expect in written {
         let flow = mean_flow(expect, product, log);
-        let within = mean_within(expect, log);
+        let due = mean_due(expect, log);
         if let Some(flow) = flow {
             if seen.contains(&flow.value.as_str()) {
                 let message = format!("{} is expected twice", words::quote(&flow.value));
@@ -58,9 +88,7 @@ pub(super) fn mean_all(
             }
             seen.push(&flow.value);
         }
-        presences.push(
-            flow.zip(within).map(|(flow, within)| Presence { flow: flow.value.clone(), within }),
-        );
+        presences.push(flow.zip(due).map(|(flow, due)| Presence { flow: flow.value.clone(), due }));
     }
     presences.into_iter().collect()
 }
@@ -70,7 +98,14 @@ fn mean_flow<'w>(
     product: Option<&catalog::Product>,
     log: &mut Log<'_>,
 ) -> Option<&'w At<String>> {
-    let flow = required(&expect.flow, expect, "flow", log)?;
+    let flow = match &expect.flow {
+        Field::Given(flow) => flow,
+        Field::Invalid => return None,
+        Field::Absent => {
+            log.missing(&expect.place.child("flow"), "`flow` is missing", None);
+            return None;
+        }
+    };
     let Some(product) = product else {
         return Some(flow);
     };
@@ -84,15 +119,56 @@ fn mean_flow<'w>(
     None
 }
 
-fn mean_within(expect: &written::Expect, log: &mut Log<'_>) -> Option<SignedDuration> {
-    let within = required(&expect.within, expect, "within", log)?;
+/// Exactly one of `within` and `schedule`.
+fn mean_due(expect: &written::Expect, log: &mut Log<'_>) -> Option<Due> {
+    let within = match &expect.within {
+        Field::Given(within) => Some(mean_within(within, log)),
+        Field::Invalid => Some(None),
+        Field::Absent => None,
+    };
+    let schedule = match &expect.schedule {
+        Field::Given(schedule) => Some(schedule::mean(&schedule.value, log)),
+        Field::Invalid => Some(None),
+        Field::Absent => None,
+    };
+    match (within, schedule) {
+        (Some(within), None) => within,
+        (None, Some(schedule)) => schedule.map(Due::Schedule),
+        (Some(_), Some(_)) => {
+            if let Field::Given(schedule) = &expect.schedule {
+                let help = "keep one of the two: a flow is due every so often, or in its windows";
+                log.fault(
+                    &schedule.place,
+                    "`schedule` stands beside `within`",
+                    Some(help.to_owned()),
+                );
+            }
+            None
+        }
+        (None, None) => {
+            let help =
+                "write how often the flow is due, such as `within = \"26h\"`, or a `schedule`";
+            log.missing(
+                &expect.place.child("within"),
+                "`within` is missing",
+                Some(help.to_owned()),
+            );
+            None
+        }
+    }
+}
+
+fn mean_within(within: &At<String>, log: &mut Log<'_>) -> Option<Due> {
+    if within.value == NEVER {
+        return Some(Due::Never);
+    }
     let quoted = words::quote(&within.value);
     let message = match duration(&within.value) {
-        Some(duration) if duration.is_positive() => return Some(duration),
+        Some(duration) if duration.is_positive() => return Some(Due::Within(duration)),
         Some(_) => format!("{quoted} is not more than zero"),
         None => format!("{quoted} is not a duration"),
     };
-    let help = "write hours, minutes and seconds, such as `26h`, `90m` or `1d 2h`";
+    let help = "write hours, minutes and seconds, such as `26h`, `90m` or `1d 2h`, or `never`";
     log.fault(&within.place, message, Some(help.to_owned()));
     None
 }
@@ -101,20 +177,4 @@ fn mean_within(expect: &written::Expect, log: &mut Log<'_>) -> Option<SignedDura
 fn duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
-}
-
-fn required<'w>(
-    field: &'w Field<String>,
-    expect: &written::Expect,
-    key: &str,
-    log: &mut Log<'_>,
-) -> Option<&'w At<String>> {
-    match field {
-        Field::Given(value) => Some(value),
-        Field::Invalid => None,
-        Field::Absent => {
-            log.missing(&expect.place.child(key), format!("`{key}` is missing"), None);
-            None
-        }
-    }
 }

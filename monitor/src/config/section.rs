@@ -76,9 +76,24 @@ impl<'d, 'i> Section<'d, 'i> {
 
     /// A table; one that is absent or no table at all reads as nothing.
     pub(super) fn section(&mut self, key: &'static str, log: &mut Log<'_>) -> Option<Self> {
-        let (value, place) = self.value(key)?;
-        let table = table(value, &place, log, &format!("write `[{key}]` once"))?;
-        Some(Self::new(table, place))
+        match self.table(key, &format!("write `[{key}]` once"), log) {
+            Field::Given(section) => Some(section.value),
+            Field::Absent | Field::Invalid => None,
+        }
+    }
+
+    /// A table that may be left out.
+    pub(super) fn table(
+        &mut self,
+        key: &'static str,
+        help: &str,
+        log: &mut Log<'_>,
+    ) -> Field<Self> {
+        let Some((value, place)) = self.value(key) else {
+            return Field::Absent;
+        };
+        let table = table(value, &place, log, help);
+        Field::given(table.map(|table| At { value: Self::new(table, place.clone()), place }))
     }
 
     /// An array of tables.

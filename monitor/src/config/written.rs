@@ -11,6 +11,7 @@ pub(super) struct Document {
     pub(super) systems: Systems,
     pub(super) web: Web,
     pub(super) kernel: Kernel,
+    pub(super) state: State,
 }
 
 /// The `[[system]]` tables; `list` is absent where they are no array of tables, which has been reported.
@@ -43,6 +44,17 @@ pub(super) struct Expect {
     pub(super) place: Place,
     pub(super) flow: Field<String>,
     pub(super) within: Field<String>,
+    pub(super) schedule: Field<Schedule>,
+}
+
+/// `schedule` of a `[[system.expect]]`.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    pub(super) place: Place,
+    pub(super) days: Field<Vec<At<String>>>,
+    pub(super) from: Field<String>,
+    pub(super) to: Field<String>,
+    pub(super) zone: Field<String>,
 }
 
 /// `[web]`.
@@ -60,6 +72,12 @@ pub(super) struct Kernel {
     pub(super) pin: Field<String>,
 }
 
+/// `[state]`.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) file: Field<String>,
+}
+
 impl Document {
     pub(super) fn read(table: &DeTable<'_>, log: &mut Log<'_>) -> Self {
         let mut top = Section::document(table);
@@ -67,6 +85,7 @@ impl Document {
             systems: Systems::read(&mut top, log),
             web: Web::read(top.section("web", log), log),
             kernel: Kernel::read(top.section("kernel", log), log),
+            state: State::read(top.section("state", log), log),
         };
         top.finish(log);
         read
@@ -139,10 +158,31 @@ fn read_expect(system: &mut Section<'_, '_>, log: &mut Log<'_>) -> Vec<Expect> {
             place: section.place().clone(),
             flow: section.string("flow", log),
             within: section.string("within", log),
+            schedule: Schedule::read(&mut section, log),
         });
         section.finish(log);
     }
     expect
+}
+
+impl Schedule {
+    fn read(expect: &mut Section<'_, '_>, log: &mut Log<'_>) -> Field<Self> {
+        let help = "write `schedule = { from = \"22:00\", to = \"06:00\" }`";
+        let (mut section, place) = match expect.table("schedule", help, log) {
+            Field::Absent => return Field::Absent,
+            Field::Invalid => return Field::Invalid,
+            Field::Given(At { value, place }) => (value, place),
+        };
+        let read = Self {
+            place: place.clone(),
+            days: section.strings("days", log),
+            from: section.string("from", log),
+            to: section.string("to", log),
+            zone: section.string("zone", log),
+        };
+        section.finish(log);
+        Field::Given(At { value: read, place })
+    }
 }
 
 impl Web {
@@ -169,5 +209,16 @@ impl Kernel {
         let pin = section.string("pin", log);
         section.finish(log);
         Self { flows, disable, pin }
+    }
+}
+
+impl State {
+    fn read(section: Option<Section<'_, '_>>, log: &mut Log<'_>) -> Self {
+        let Some(mut section) = section else {
+            return Self { file: Field::Absent };
+        };
+        let file = section.string("file", log);
+        section.finish(log);
+        Self { file }
     }
 }

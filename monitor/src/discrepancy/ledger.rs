@@ -8,11 +8,14 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Attempt, Cause, DEFAULT_WINDOW, Failure, Stuck, Track, Verdict, evidence,
+    Attempt, Cause, DEFAULT_WINDOW, Failure, Memory, Stuck, Track, Verdict, evidence,
+    memory::Memories,
     past::{Pasts, Until},
+    presence::{alternatives, alternatives_in_use},
     session::{self, Sessions},
     totals::Totals,
     verdict::{Gathered, Sight},
+    watch::Watch,
 };
 use crate::{
     config::Peer,
@@ -114,6 +117,9 @@ pub struct Ledger {
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<(Key, Option<usize>), PeerCounts>,
     retired_totals: HashMap<Key, Totals>,
+    memories: Memories,
+    /// Up to when an earlier run had said what counts mean.
+    judged_until: Option<Timestamp>,
 }
 
 /// What the ledger says after a snapshot.
@@ -125,13 +131,15 @@ pub struct Assessment {
     pub unexpected: Vec<Unexpected>,
     /// How many there are in all.
     pub unexpected_total: usize,
+    /// Since when it has been watched without a break.
+    pub watched_since: Timestamp,
 }
 
 impl Ledger {
     /// An empty ledger of a monitor that started to watch at a moment.
     pub fn new(started: Timestamp) -> Self {
         Self {
-            sight: Sight::since(started),
+            sight: Sight::new(Watch::new(started), 0),
             begun: false,
             tracks: HashMap::new(),
             sessions: Sessions::default(),
@@ -140,6 +148,33 @@ impl Ledger {
             strangers: HashMap::new(),
             retired: HashMap::new(),
             retired_totals: HashMap::new(),
+            memories: Memories::default(),
+            judged_until: None,
+        }
+    }
+
+    /// The ledger of a run that goes on where an earlier one ended.
+    pub fn resume(memory: Memory, started: Timestamp) -> Self {
+        let Memory { watch, flow_map_full, expectations } = memory;
+        Self {
+            judged_until: Some(watch.until),
+            sight: Sight::new(watch.resume(started), flow_map_full),
+            memories: Memories::of(expectations),
+            ..Self::new(started)
+        }
+    }
+
+    /// Notes the time before each reading of the counts: more than a minute without one was not watched.
+    pub fn wake(&mut self, now: Timestamp) {
+        self.sight.watch.wake(now);
+    }
+
+    /// What the next run goes on with.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            watch: self.sight.watch.clone(),
+            flow_map_full: self.sight.flow_map_full,
+            expectations: self.memories.remembered(),
         }
     }
 
@@ -153,6 +188,7 @@ impl Ledger {
         let now = snapshot.taken;
         let matcher = Matcher::new(expectations, names);
         let is_first = !std::mem::replace(&mut self.begun, true);
+        self.memories.follow(expectations, self.sight.watch.until);
         self.sight.note(snapshot);
         self.sessions.advance(snapshot);
         self.retire(snapshot, expectations, &matcher);
@@ -161,10 +197,14 @@ impl Ledger {
             expectations.iter().map(|expectation| self.start(expectation)).collect();
         let mut unexpected = Vec::new();
         for (flow, tally) in &snapshot.flows {
+            let is_new = !self.tracks.contains_key(flow);
             let track =
                 self.tracks.entry(*flow).or_insert_with(|| Track::of(flow, tally, is_first));
             let route = snapshot.routes.get(&flow.peer);
             track.advance(flow, tally, route, self.sight.sees_handshakes, now);
+            if is_new {
+                track.forget_until(self.judged_until);
+            }
             let mut matches = matcher.matches(flow, tally);
             let success = track.last_success;
             let stuck = self.sessions.stuck(flow, track);
@@ -207,7 +247,8 @@ impl Ledger {
                     .then(|| self.judge(expectation, gathered, names, now))
             })
             .collect();
-        Assessment { judgements, unexpected, unexpected_total }
+        let watched_since = self.sight.watch.run_since();
+        Assessment { judgements, unexpected, unexpected_total, watched_since }
     }
 
     /// Whether open sessions have to be looked at, even where nothing new happens.
@@ -225,11 +266,19 @@ impl Ledger {
             let key = (expectation.key.clone(), label);
             self.retired.get(&key).copied().unwrap_or_default()
         };
-        Gathered {
+        let mut gathered = Gathered {
             counts: labels.into_iter().map(|label| (label, retired(label))).collect(),
             totals: self.retired_totals.get(&expectation.key).cloned().unwrap_or_default(),
             ..Gathered::default()
+        };
+        for (label, seen) in
+            self.memories.kept.get(&expectation.key).iter().flat_map(|kept| &kept.seen)
+        {
+            let counts = gathered.counts.entry(*label).or_default();
+            counts.last_seen = counts.last_seen.max(seen.last_seen);
+            gathered.successes.extend(seen.last_success.map(|success| (*label, success)));
         }
+        gathered
     }
 
     /// Keeps the counts of flows that left the map, so that no total falls.
@@ -265,7 +314,13 @@ impl Ledger {
             let Failing { flow, failure, said: (verdict, _), .. } = failing;
             (Reverse(*verdict), failure.since, *flow)
         });
-        let (verdict, cause, reason) = self.sight.verdict(expectation, &gathered, names, now);
+        let kept = self.memories.kept.get_mut(&expectation.key);
+        let watched = kept.map_or(now, |kept| {
+            kept.take_in(&gathered, now);
+            kept.since
+        });
+        let (verdict, cause, reason) =
+            self.sight.verdict(expectation, &gathered, names, watched, now);
         let since = self.since(expectation, &gathered, (verdict, cause), now);
         Judgement {
             verdict,
@@ -321,29 +376,6 @@ fn is_other_address(
 fn moved(lost: &[(Match, &Until)]) -> Option<Stranger> {
     let (found, _) = lost.first()?;
     Some(Stranger { nearest: found.expectation, cause: Cause::AddressChanged })
-}
-
-/// What tells the expectations of which one is enough; `None` for one that has no alternative.
-type Alternatives<'a> = Option<(&'a str, &'a str, &'a str)>;
-
-fn alternatives(expectation: &Expectation) -> Alternatives<'_> {
-    let Key { system, peer_group, .. } = &expectation.key;
-    Some((system, peer_group, expectation.alternatives.as_deref()?))
-}
-
-/// When one of some alternatives was last seen to work.
-fn alternatives_in_use<'a>(
-    expectations: &'a [Expectation],
-    gathered: &[Gathered],
-) -> BTreeMap<Alternatives<'a>, Timestamp> {
-    let mut in_use = BTreeMap::new();
-    for (expectation, gathered) in expectations.iter().zip(gathered) {
-        if let (Some(name), Some(success)) = (alternatives(expectation), gathered.last_success()) {
-            let last = in_use.entry(Some(name)).or_insert(success);
-            *last = success.max(*last);
-        }
-    }
-    in_use
 }
 
 impl PeerCounts {

@@ -7,7 +7,9 @@ mod cause;
 mod evidence;
 mod layers;
 mod ledger;
+mod memory;
 mod past;
+mod presence;
 pub mod reasons;
 mod session;
 #[cfg(test)]
@@ -15,23 +17,28 @@ mod tests;
 mod totals;
 mod track;
 mod verdict;
+mod watch;
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
 pub use layers::Difference;
 pub use ledger::{Assessment, Failing, Judgement, Ledger, PeerCounts, Unexpected};
+pub use memory::{Memory, PeerSeen, Remembered, Seen};
 pub use session::Stuck;
 pub use totals::Totals;
 pub use track::{Attempt, Failure, Track};
+pub use watch::{Blindness, Watch};
+
+use crate::expect::DAILY;
 
 /// How long a success counts where the config says nothing, and how long a failure stays after the
-/// last attempt: a nightly job and two hours.
-const DEFAULT_WINDOW: SignedDuration = SignedDuration::from_hours(26);
+/// last attempt.
+const DEFAULT_WINDOW: SignedDuration = DAILY;
 
 /// What is said of an expectation. The order is from good to bad.
 #[derive(
@@ -93,13 +100,4 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
-}
-
-/// A window without sight: nothing can be concluded from what was not seen in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blindness {
-    /// When it was last so.
-    pub until: Timestamp,
-    /// Why.
-    pub reason: String,
 }

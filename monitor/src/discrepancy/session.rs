@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, mem, net::SocketAddr};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict};
-use crate::observe::{Drop, FlowId, Session, Snapshot, Tally};
+use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Session, Snapshot, Tally};
 
 /// Retransmissions by timeout in a row, or segments that the firewall dropped, which prove something.
 const ENOUGH: u8 = 3;
@@ -192,7 +192,12 @@ fn cause(session: &Session, stuck: &Stuck, tally: &Tally) -> Cause {
     if let Some(drop) = drops_since(stuck.since, tally).find(|drop| is_of(drop, session)) {
         return if drop.received { Cause::LocalFirewallIn } else { Cause::LocalFirewallOut };
     }
-    if drops_since(stuck.since, tally).any(|drop| drop.reason == "PKT_TOO_BIG") {
+    let is_too_big = |errors: &IcmpErrors| {
+        errors.kind == IcmpKind::TooBig && errors.received && errors.last >= Some(stuck.since)
+    };
+    if drops_since(stuck.since, tally).any(|drop| drop.reason == "PKT_TOO_BIG")
+        || tally.icmp.iter().any(is_too_big)
+    {
         return Cause::Mtu;
     }
     if is_full_size(session) { Cause::Stalled } else { Cause::NoAnswer }

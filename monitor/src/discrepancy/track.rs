@@ -214,6 +214,12 @@ impl Track {
         }
     }
 
+    /// Leaves a success that is not after a moment to those who said then what the counts mean: that
+    /// the last answer was one does not follow from totals.
+    pub fn forget_until(&mut self, moment: Option<Timestamp>) {
+        self.last_success.take_if(|success| Some(*success) <= moment);
+    }
+
     /// New attempts of this host that may not have reached the wire: those of its sockets, and those
     /// that its firewall dropped before.
     fn attempts_before_the_wire(&mut self, flow: &FlowId, tally: &Tally) -> u64 {

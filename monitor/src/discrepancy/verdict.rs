@@ -4,7 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Blindness, Cause, DEFAULT_WINDOW, Failing, PeerCounts, Verdict, totals::Totals};
+use super::{
+    Cause, Failing, PeerCounts, Verdict,
+    presence::{self, Absence},
+    totals::Totals,
+    watch::Watch,
+};
 use crate::{
     config::Peer,
     expect::{Expectation, Names, Peers, is_resolved},
@@ -37,35 +42,24 @@ const BEFORE_THE_WIRE: [&str; 3] = [SOCKET_EGRESS, DROP, CONNECT];
 /// What the monitor was able to see: nothing is concluded from absence where it could not.
 #[derive(Debug)]
 pub(super) struct Sight {
-    started: Timestamp,
-    blindness: Option<Blindness>,
+    pub(super) watch: Watch,
     /// Hooks without which attempts of this host can go unseen.
     unseen_attempts: Vec<&'static str>,
-    flow_map_full: u64,
+    pub(super) flow_map_full: u64,
     /// Whether the sockets tell which handshakes were completed.
     pub(super) sees_handshakes: bool,
 }
 
 impl Sight {
-    /// Sight of a monitor that started to watch at a moment.
-    pub(super) fn since(started: Timestamp) -> Self {
-        Self {
-            started,
-            blindness: None,
-            unseen_attempts: Vec::new(),
-            flow_map_full: 0,
-            sees_handshakes: false,
-        }
+    /// Sight of a monitor that watches, and of what did not fit into the map before.
+    pub(super) const fn new(watch: Watch, flow_map_full: u64) -> Self {
+        Self { watch, unseen_attempts: Vec::new(), flow_map_full, sees_handshakes: false }
     }
 
     /// Takes in what a snapshot did not show.
     pub(super) fn note(&mut self, snapshot: &Snapshot) {
-        let until = snapshot.taken;
         let full = snapshot.lost.get(&Loss::FlowMapFull).copied().unwrap_or(0);
-        if full > self.flow_map_full {
-            let reason = "the flow map was full, new flows were not counted".to_owned();
-            self.blindness = Some(Blindness { until, reason });
-        }
+        let is_lost = full > self.flow_map_full;
         self.flow_map_full = full;
         self.unseen_attempts = snapshot
             .coverage
@@ -84,18 +78,24 @@ impl Sight {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();
-        if !faults.is_empty() {
-            let reason = format!("not watched: {}", faults.join(", "));
-            self.blindness = Some(Blindness { until, reason });
-        }
+        let fault = if !faults.is_empty() {
+            Some(format!("not watched: {}", faults.join(", ")))
+        } else if is_lost {
+            Some("the flow map was full, new flows were not counted".to_owned())
+        } else {
+            None
+        };
+        self.watch.advance(snapshot.taken, fault);
     }
 
-    /// The verdict, its cause, and why it cannot be said where it is unknown.
+    /// The verdict on an expectation that is one since a moment, its cause, and why it cannot be said
+    /// where it is unknown.
     pub(super) fn verdict(
         &self,
         expectation: &Expectation,
         gathered: &Gathered,
         names: &Names,
+        since: Timestamp,
         now: Timestamp,
     ) -> (Verdict, Option<Cause>, Option<String>) {
         let unknown = |reason: String| (Verdict::Unknown, None, Some(reason));
@@ -108,22 +108,32 @@ impl Sight {
         if let Some(reason) = unresolved(expectation, names) {
             return unknown(reason);
         }
-        let window = expectation.within.unwrap_or(DEFAULT_WINDOW);
-        let recent = |at: Option<Timestamp>| at.filter(|&at| now.duration_since(at) <= window);
-        let seen_since_blind = |at: Timestamp| match &self.blindness {
-            Some(blindness) => at > blindness.until,
-            None => true,
-        };
-        let absent = absent(expectation, gathered, |at| recent(Some(at)).is_some());
-        if recent(gathered.last_success()).is_some_and(seen_since_blind) && absent.is_empty() {
+        let horizon = presence::horizon(expectation, now);
+        let recent = |at: Option<Timestamp>| at.is_some_and(|at| at >= horizon);
+        let fault = self.watch.last_fault();
+        let seen_since = |at: Timestamp| fault.is_none_or(|(until, _)| at > until);
+        let absent = presence::absent(expectation, gathered, horizon);
+        let last = gathered.last_success();
+        if recent(last) && last.is_some_and(seen_since) && absent.is_empty() {
             return (Verdict::Ok, None, None);
         }
-        if let Some(blindness) = &self.blindness
-            && now.duration_since(blindness.until) <= window
+        let absence = if recent(gathered.alternative) && absent.is_empty() {
+            Absence::Free
+        } else {
+            // Of several machines, what can be said of each of them.
+            let of = |index: &usize| gathered.successes.get(&Some(*index)).copied();
+            let last = if absent.is_empty() { last } else { absent.iter().filter_map(of).max() };
+            presence::absence(&expectation.due, &self.watch, since, last, now)
+        };
+        // That a window has passed is a fact, whatever came after it.
+        let is_fact = matches!(absence, Absence::Overdue(Some(_)));
+        if let Some((until, reason)) = fault
+            && until >= horizon
+            && !is_fact
         {
-            return unknown(blindness.reason.clone());
+            return unknown(reason.to_owned());
         }
-        if recent(gathered.one_way).is_some() {
+        if recent(gathered.one_way) {
             return unknown(
                 "datagrams pass one way: whether they arrive is not seen here".to_owned(),
             );
@@ -134,33 +144,25 @@ impl Sight {
                 "attempts that this host stops itself go unseen without {hooks}"
             ));
         }
-        let is_due = expectation.within.is_some() && recent(gathered.alternative).is_none();
-        if !is_due && absent.is_empty() {
-            return (Verdict::Idle, None, None);
+        match absence {
+            Absence::Free => (Verdict::Idle, None, None),
+            Absence::Unclear(reason) => unknown(reason),
+            Absence::Overdue(window) => {
+                let listed = expectation.peers.listed().unwrap_or_default();
+                let names: Vec<String> =
+                    absent.iter().map(|&index| listed[index].to_string()).collect();
+                let reason = match (names.join(", "), window) {
+                    (names, None) if names.is_empty() => None,
+                    (names, None) => Some(format!("not seen: {names}")),
+                    (names, Some(window)) if names.is_empty() => {
+                        Some(format!("not seen from {window}"))
+                    }
+                    (names, Some(window)) => Some(format!("not seen from {window}: {names}")),
+                };
+                (Verdict::Missing, Some(Cause::NeverConnected), reason)
+            }
         }
-        if now.duration_since(self.started) < window {
-            return unknown(format!("watched for less than {window:#}"));
-        }
-        let reason = (!absent.is_empty()).then(|| format!("not seen: {}", absent.join(", ")));
-        (Verdict::Missing, Some(Cause::NeverConnected), reason)
     }
-}
-
-/// The machines without a recent success, where presence is due of every single one.
-fn absent(
-    expectation: &Expectation,
-    gathered: &Gathered,
-    is_recent: impl Fn(Timestamp) -> bool,
-) -> Vec<String> {
-    let listed = expectation.peers.listed().unwrap_or_default();
-    let is_due = expectation.every_member && expectation.within.is_some();
-    let members = listed.iter().enumerate().filter(|(_, peer)| is_due && peer.is_machine());
-    members
-        .filter(|(index, _)| {
-            !gathered.successes.get(&Some(*index)).is_some_and(|&at| is_recent(at))
-        })
-        .map(|(_, peer)| peer.to_string())
-        .collect()
 }
 
 /// Why the peers are not known, where names stand for no address: of those that the config lists, any;

@@ -3,15 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use catalog::{Flow, Heading, Ports, Requirement, Row, Scope};
+use jiff::SignedDuration;
 
 use super::{Expectation, Key, Peers, Standing, documented};
 use crate::{
-    config::{Config, System},
+    config::{Config, Due, System},
     observe::{PortSet, Side, Transport},
 };
 
 /// Name of the peers of a flow that stays on the host.
 pub const SELF: &str = "self";
+
+/// Within which time a flow is due that every backup uses: a nightly job, and two hours.
+pub const DAILY: SignedDuration = SignedDuration::from_hours(26);
 
 /// Every expectation of a config, sorted by key; those too that are only recognised.
 pub fn expectations(config: &Config) -> Vec<Expectation> {
@@ -107,7 +111,12 @@ fn expectation(
         Some(port) => (BTreeSet::from([port]), end.ports),
         None => (end.ports, BTreeSet::new()),
     };
+    let requirement = if takes_over { Requirement::Required } else { flow.requirement };
     let presence = system.expect.iter().rfind(|presence| presence.covers(&flow.id));
+    let peers = match system.peers.get(group) {
+        Some(peers) => Peers::Declared(peers.clone()),
+        None => documented::peers(system, flow, side, group),
+    };
     Expectation {
         key: Key {
             system: system.name.clone(),
@@ -120,12 +129,14 @@ fn expectation(
         transports: end.transports,
         ports,
         former_ports,
-        requirement: if takes_over { Requirement::Required } else { flow.requirement },
+        requirement,
         purpose: flow.purpose.clone(),
-        peers: match system.peers.get(group) {
-            Some(peers) => Peers::Declared(peers.clone()),
-            None => documented::peers(system, flow, side, group),
+        due: match presence {
+            Some(presence) => presence.due.clone(),
+            None if is_due_by_default(flow, side, requirement, &peers) => Due::Daily,
+            None => Due::Never,
         },
+        peers,
         same_host: flow.same_host,
         firewall: flow.firewall,
         every_member: flow.every_member,
@@ -133,8 +144,15 @@ fn expectation(
             Some(name) => Some(name.clone()),
             None => end.either_way.then(|| flow.id.clone()),
         },
-        within: presence.map(|presence| presence.within),
     }
+}
+
+/// Whether a flow is due although the config says nothing: the regular backups go this way, on no
+/// condition, and it is sure that there are such peers.
+fn is_due_by_default(flow: &Flow, side: Side, requirement: Requirement, peers: &Peers) -> bool {
+    let roles = if side == Side::Client { &flow.to } else { &flow.from };
+    let has_peers = matches!(peers, Peers::Declared(_)) || roles.len() == 1;
+    flow.daily && requirement == Requirement::Required && has_peers
 }
 
 fn standing(system: &System, flow: &Flow) -> Standing {

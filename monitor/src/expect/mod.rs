@@ -12,13 +12,13 @@ mod tests;
 use std::{collections::BTreeSet, fmt};
 
 use catalog::{Ports, Requirement};
-use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 
-pub use derive::{SELF, documented_ports, expectations, of_system};
+pub use derive::{DAILY, SELF, documented_ports, expectations, of_system};
 pub use matching::{Match, Matcher, Names, OTHER, Stranger, is_resolved};
 
 use crate::{
-    config::Peer,
+    config::{Due, Peer},
     observe::{Side, Transport, side_name},
 };
 
@@ -49,8 +49,8 @@ pub struct Expectation {
     pub every_member: bool,
     /// Name of those with the same system and peers of which one is enough.
     pub alternatives: Option<String>,
-    /// How often the flow has to be seen, where that is known.
-    pub within: Option<SignedDuration>,
+    /// When the flow has to be seen.
+    pub due: Due,
 }
 
 /// Whether a flow is expected, or only recognised when it is seen.
@@ -65,7 +65,8 @@ pub enum Standing {
 }
 
 /// What tells one expectation from all others of a config.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Key {
     /// Name of the system.
     pub system: String,
@@ -74,9 +75,18 @@ pub struct Key {
     /// Id of the flow.
     pub flow: String,
     /// Which end this host is.
+    #[serde(with = "SideName")]
     pub side: Side,
     /// Role of the peers.
     pub peer_group: String,
+}
+
+/// A side in a file: the contract with the kernel programs knows no files.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Side", rename_all = "kebab-case")]
+enum SideName {
+    Client,
+    Server,
 }
 
 /// The peers of an expectation.

@@ -7,13 +7,14 @@ use super::{
     IcmpTotals, MOST_FAILING, Name, Peer, PeerSource, Report, Route, SCHEMA, Session, Unexpected,
 };
 use crate::{
+    config::Due,
     discrepancy::{self, Assessment, Attempt, Judgement, Stuck, Totals},
     expect::{self, OTHER, Peers},
     names::KnownNames,
     observe::{self, Counters, Outcome, Snapshot, error_text, side_name, transport_name},
 };
 
-/// The report of a snapshot and of what was said of it.
+/// The report of a snapshot and of what was said of it, without a word on the file.
 pub fn build(
     host: &str,
     started: Timestamp,
@@ -28,6 +29,7 @@ pub fn build(
         schema: SCHEMA,
         host: host.to_owned(),
         started,
+        watched_since: Some(assessment.watched_since),
         taken: snapshot.taken,
         coverage: snapshot
             .coverage
@@ -65,6 +67,7 @@ pub fn build(
                 since: known.since,
             })
             .collect(),
+        state: None,
     }
 }
 
@@ -93,6 +96,7 @@ fn expectation_report(
         ports: expectation.ports.iter().map(ToString::to_string).collect(),
         requirement: expectation.requirement.to_string(),
         purpose: expectation.purpose.clone(),
+        due: (expectation.due != Due::Never).then(|| expectation.due.to_string()),
         verdict: judgement.verdict,
         cause: judgement.cause,
         since: judgement.since,

@@ -26,9 +26,13 @@ pub struct Report {
     pub schema: u32,
     /// Name of the host.
     pub host: String,
-    /// Since when the monitor watches.
+    /// When the monitor was started.
     #[schemars(with = "String")]
     pub started: Timestamp,
+    /// Since when it has been watched without a break, over restarts too.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub watched_since: Option<Timestamp>,
     /// When the counts were read.
     #[schemars(with = "String")]
     pub taken: Timestamp,
@@ -50,6 +54,9 @@ pub struct Report {
     /// Every name among the peers, and what it stands for.
     #[serde(default)]
     pub names: Vec<Name>,
+    /// The file that carries what was seen over a restart.
+    #[serde(default)]
+    pub state: Option<State>,
 }
 
 /// One hook.
@@ -66,6 +73,18 @@ pub struct Hook {
     /// Since when it has been so.
     #[schemars(with = "String")]
     pub since: Timestamp,
+}
+
+/// The file that carries what was seen over a restart.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct State {
+    /// Where it is.
+    pub file: String,
+    /// When it was last written, `null` for never.
+    #[schemars(with = "Option<String>")]
+    pub written: Option<Timestamp>,
+    /// Why it could not be written the last time.
+    pub fault: Option<String>,
 }
 
 /// One expectation and its verdict.
@@ -91,6 +110,9 @@ pub struct Expectation {
     pub requirement: String,
     /// What the flow is for.
     pub purpose: String,
+    /// When the flow has to be seen, `null` where nothing says so.
+    #[serde(default)]
+    pub due: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
     /// The cause of a discrepancy.

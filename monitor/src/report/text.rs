@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Difference, Dropped, Expectation, Name, PeerSource, Report, Unexpected, words};
+use super::{Difference, Dropped, Expectation, Name, PeerSource, Report, State, Unexpected, words};
 use crate::{
     discrepancy::{
         Cause, Verdict,
@@ -37,6 +37,9 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     for reason in blind_spots(report) {
         _ = writeln!(out, "not known: {reason}");
     }
+    if let Some(State { file, fault: Some(fault), .. }) = &report.state {
+        _ = writeln!(out, "not kept over a restart: {file}: {fault}");
+    }
     names(&mut out, report, zone);
     out
 }
@@ -53,7 +56,7 @@ pub fn summary(report: &Report) -> String {
         .filter(|&verdict| count(verdict) > 0)
         .map(|verdict| format!("{} {verdict}", count(verdict)))
         .collect();
-    let watched = age(report.taken.duration_since(report.started));
+    let watched = age(report.taken.duration_since(report.watched_since.unwrap_or(report.started)));
     format!(
         "{}: {} expected flows: {}; {} unexpected; watched for {watched}",
         report.host,
@@ -121,6 +124,9 @@ pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -
         if let Some(route) = &failing.route {
             line("", &words::way(route, &failing.address));
         }
+    }
+    if let (Verdict::Missing, Some(due)) = (verdict, &expectation.due) {
+        line("due", due);
     }
     if let Some(reason) = &evidence.reason {
         line("evidence", reason);

@@ -22,7 +22,7 @@ use crate::{
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 25] = [
+pub const METRICS: [(&str, MetricType, &str); 26] = [
     ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
     (
         "backupflow_catalog_info",
@@ -124,6 +124,11 @@ pub const METRICS: [(&str, MetricType, &str); 25] = [
     ),
     ("backupflow_start_timestamp_seconds", MetricType::GAUGE, "Since when the daemon watches."),
     (
+        "backupflow_state_last_write_timestamp_seconds",
+        MetricType::GAUGE,
+        "When the file that carries what was seen over a restart was last written, 0 for never.",
+    ),
+    (
         "backupflow_unexpected_flows",
         MetricType::GAUGE,
         "Flows on a port of the system that no expectation covers, by cause.",
@@ -179,6 +184,8 @@ impl Families {
     fn add_report(&mut self, report: &Report) {
         self.add("backupflow_start_timestamp_seconds", &[], seconds(Some(report.started)));
         self.add("backupflow_last_drain_timestamp_seconds", &[], seconds(Some(report.taken)));
+        let written = report.state.as_ref().and_then(|state| state.written);
+        self.add("backupflow_state_last_write_timestamp_seconds", &[], seconds(written));
         for expectation in &report.expectations {
             self.add_expectation(expectation);
         }

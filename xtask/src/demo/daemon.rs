@@ -59,6 +59,9 @@ listen = "127.0.0.1:10150"
 # The demo leaves nothing behind.
 [kernel]
 pin = "/proc/nowhere"
+
+[state]
+file = "/run/backupflow-demo/state.json"
 "#;
 
 /// What is said of one expectation.

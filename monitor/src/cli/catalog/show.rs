@@ -154,6 +154,10 @@ const fn while_(moment: Moment) -> &'static str {
 
 fn rules(flow: &Flow) -> impl Iterator<Item = &'static str> {
     let rules = [
+        (
+            flow.daily,
+            "every backup goes this way: due within 26h, unless the config says otherwise",
+        ),
         (flow.every_member, "every machine of the role has to be reachable, not just any"),
         (flow.same_host, "it never leaves the machine"),
         (flow.both_ways, "the port is open at both ends"),

@@ -1,4 +1,6 @@
-//! `[web]` and `[kernel]`.
+//! `[web]`, `[kernel]` and `[state]`.
+
+use std::path::Path;
 
 use super::{accepted, faults, help, with};
 
@@ -39,6 +41,23 @@ fn a_web_config_file_is_refused_rather_than_ignored() {
     let text = with("[web]\nconfig_file = 1");
     let expected = "5:15: web.config_file: expected a string, found an integer";
     assert_eq!(faults(&text), expected);
+}
+
+#[test]
+fn files_have_a_full_path() {
+    for (section, key) in [("kernel", "pin"), ("state", "file")] {
+        let text = |path| with(&format!("[{section}]\n{key} = \"{path}\""));
+        for path in ["", "state", "../state", "/"] {
+            let refused = faults(&text(path));
+            assert!(
+                refused.ends_with(&format!("{section}.{key}: `{path}` is no full path")),
+                "{refused}"
+            );
+        }
+    }
+    assert_eq!(accepted(&with("")).state.file, Path::new("/var/lib/backupflow/state.json"));
+    let config = accepted(&with("[state]\nfile = \"/srv/seen\""));
+    assert_eq!(config.state.file, Path::new("/srv/seen"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod daemon;
 mod file;
 mod peers;
 mod robust;
+mod schedule;
 mod syntax;
 mod system;
 
@@ -26,11 +27,18 @@ peers.cluster = ["10.20.0.0/24", "fd00:20::/64", "10.1.1.1", "br.example.com"]
 flow = "agent-*"
 within = "26h"
 
+[[system.expect]]
+flow = "mssql-*"
+schedule = { days = ["mon-fri", "sun"], from = "22:00", to = "06:00", zone = "Europe/Berlin" }
+
 [web]
 listen = "127.0.0.1:10151"
 
 [kernel]
 flows = 4096
+
+[state]
+file = "/var/lib/backupflow/state.json"
 "#;
 
 /// The least that is a config, followed by `more` on line 4.

@@ -57,12 +57,12 @@ fn unknown_keys_are_faults_in_every_table() {
     let text = format!(
         "colour = 1\n{}",
         with(
-            "naem = \"a\"\n[[system.expect]]\nflow = \"*\"\nwithin = \"1h\"\nschedule = 1\n[web]\nport = 1\n[kernel]\nflow = 1\n[\"a b\"]"
+            "naem = \"a\"\n[[system.expect]]\nflow = \"*\"\nwithin = \"1h\"\noften = 1\n[web]\nport = 1\n[kernel]\nflow = 1\n[\"a b\"]"
         )
     );
     let expected = "1:1: colour: unknown key `colour`\n\
                     5:1: system[0].naem: unknown key `naem`\n\
-                    9:1: system[0].expect[0].schedule: unknown key `schedule`\n\
+                    9:1: system[0].expect[0].often: unknown key `often`\n\
                     11:1: web.port: unknown key `port`\n\
                     13:1: kernel.flow: unknown key `flow`\n\
                     14:2: \"a b\": unknown key `a b`";

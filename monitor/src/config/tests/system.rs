@@ -2,6 +2,8 @@
 
 use jiff::SignedDuration;
 
+use crate::config::Due;
+
 use super::{FULL, accepted, faults, help, refused, with};
 
 const DLO: &str = "[[system]]\nproduct = \"arctera-dlo\"\nroles = [\"dlo-client\"]\n";
@@ -20,7 +22,7 @@ fn the_full_config_means_what_it_says() {
     assert_eq!(peers, ["10.20.0.0/24", "fd00:20::/64", "10.1.1.1", "br.example.com"]);
     assert_eq!(system.ports["agent-50051"], 50061);
     assert_eq!(system.expect[0].flow, "agent-*");
-    assert_eq!(system.expect[0].within, SignedDuration::from_hours(26));
+    assert_eq!(system.expect[0].due, Due::Within(SignedDuration::from_hours(26)));
     assert_eq!(config.web.listen.to_string(), "127.0.0.1:10151");
     assert_eq!(config.kernel.flows, 4096);
 }
@@ -213,11 +215,12 @@ fn within_is_a_duration_of_more_than_nothing() {
     {
         let config = accepted(&expect(within));
         assert_eq!(
-            config.systems[0].expect[0].within,
-            SignedDuration::from_hours(hours),
+            config.systems[0].expect[0].due,
+            Due::Within(SignedDuration::from_hours(hours)),
             "{within}"
         );
     }
+    assert_eq!(accepted(&expect("never")).systems[0].expect[0].due, Due::Never);
     for within in ["0s", "-1h", "1h ago"] {
         let expected =
             format!("4:33: system[0].expect[0].within: `{within}` is not more than zero");

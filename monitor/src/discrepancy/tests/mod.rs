@@ -7,6 +7,8 @@ mod icmp;
 mod moves;
 mod routes;
 mod rules;
+mod runs;
+mod schedules;
 mod sessions;
 mod windows;
 
@@ -14,7 +16,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
-use super::{Assessment, Cause, Failing, Judgement, Ledger, Verdict};
+use super::{Assessment, Cause, Failing, Judgement, Ledger, Memory, Verdict};
 use crate::{
     config,
     expect::{Expectation, Names, expectations},
@@ -28,6 +30,9 @@ const CONFIG: &str = r#"
     product = "ibm-backup-recovery"
     roles = ["ms-sql-server", "host"]
     peers.cluster = ["10.20.0.0/24"]
+    [[system.expect]]
+    flow = "agent-*"
+    within = "never"
 
     [[system]]
     product = "ibm-cloud-backup"

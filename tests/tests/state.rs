@@ -1,0 +1,149 @@
+//! What is known after a restart without pinned maps.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use tests::{DEADLINE, Daemon, Flow, HOST4, Open, Pair, command, config, listen, until};
+
+const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
+const AT: SocketAddr = SocketAddr::new(HOST4, 50051);
+
+/// A directory for the file, which goes with the value.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(pair: &Pair) -> Self {
+        let directory = Path::new("/tmp").join(format!("{}-state", pair.host.name()));
+        fs::create_dir(&directory).unwrap();
+        Self(directory)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("state.json")
+    }
+
+    /// A config in which port 50051 is due by default.
+    fn config(&self) -> String {
+        let due = config::SQL_SERVER.replace("agent-*", "grpc-*");
+        format!("{due}\n[state]\nfile = \"{}\"\n", self.file().display())
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}
+
+fn succeed(pair: &Pair) {
+    Open::new(&pair.peer, &listen(&pair.host, AT), AT).close();
+}
+
+fn lines(log: &str, what: &str) -> usize {
+    log.lines().filter(|line| line.contains(what)).count()
+}
+
+#[test]
+fn last_success_survives_a_stop_and_a_kill() {
+    let pair = Pair::new();
+    let directory = Directory::new(&pair);
+    let daemon = Daemon::start(&pair.host, &directory.config());
+    let said = daemon.verdict(AGENT, "unknown", None);
+    assert_eq!(said.evidence.reason.as_deref(), Some("watched for less than 26h"));
+    let watched_since = daemon.report().watched_since;
+    succeed(&pair);
+    let first = daemon.verdict(AGENT, "ok", None);
+    assert!(first.last_success.is_some());
+    let (status, log) = daemon.stop();
+    assert!(status.success(), "{log}");
+
+    for _ in 0..2 {
+        let daemon = Daemon::start(&pair.host, &directory.config());
+        let said = daemon.verdict(AGENT, "ok", None);
+        assert_eq!(
+            (said.last_success, said.last_seen),
+            (first.last_success, first.last_seen),
+            "{}",
+            daemon.log()
+        );
+        assert_eq!(said.evidence.peers_seen, 0);
+        let report = daemon.report();
+        assert_eq!(report.watched_since, watched_since);
+        // Its own first writing is over.
+        until("a file", DEADLINE, || match daemon.report().state.written {
+            Some(written) if written > report.started => Ok(()),
+            other => Err(other),
+        });
+        daemon.kill();
+    }
+    let daemon = Daemon::start(&pair.host, &directory.config());
+    succeed(&pair);
+    let last = daemon.settles("a later success", |report| {
+        let said = AGENT.find(report).last_success;
+        if said > first.last_success { Ok(()) } else { Err(format!("{said:?}")) }
+    });
+    assert_eq!(AGENT.find(&last).verdict, "ok");
+}
+
+#[test]
+fn broken_file_is_set_aside_and_told() {
+    let pair = Pair::new();
+    let directory = Directory::new(&pair);
+    fs::write(directory.file(), "{\"schema\":1,").unwrap();
+    let daemon = Daemon::start(&pair.host, &directory.config());
+    daemon.verdict(AGENT, "unknown", None);
+    let aside = directory.0.join("state.json.broken");
+    assert_eq!(fs::read_to_string(&aside).unwrap(), "{\"schema\":1,");
+    let told = format!("set aside as {}", aside.display());
+    succeed(&pair);
+    daemon.verdict(AGENT, "ok", None);
+    let (status, log) = daemon.stop();
+    assert!(status.success(), "{log}");
+    assert_eq!((lines(&log, &told), lines(&log, "ERROR")), (1, 1), "{log}");
+    let daemon = Daemon::start(&pair.host, &directory.config());
+    daemon.verdict(AGENT, "ok", None);
+    assert_eq!(lines(&daemon.log(), "ERROR"), 0, "{}", daemon.log());
+}
+
+/// A file system that nothing can be written to, until the value goes.
+struct ReadOnly<'d>(&'d Directory);
+
+impl<'d> ReadOnly<'d> {
+    fn mount(directory: &'d Directory) -> Self {
+        let at = directory.0.to_str().unwrap();
+        command::run("mount", &["-t", "tmpfs", "-o", "ro", "none", at]);
+        Self(directory)
+    }
+}
+
+impl Drop for ReadOnly<'_> {
+    fn drop(&mut self) {
+        command::run("umount", &[self.0.0.to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn directory_that_cannot_be_written_to_is_told_once() {
+    let pair = Pair::new();
+    let directory = Directory::new(&pair);
+    let read_only = ReadOnly::mount(&directory);
+    let daemon = Daemon::start(&pair.host, &directory.config());
+    let fault = until("a fault", DEADLINE, || daemon.report().state.fault.ok_or(()));
+    assert!(fault.contains("Read-only file system"), "{fault}");
+    succeed(&pair);
+    daemon.verdict(AGENT, "ok", None);
+    let written = "backupflow_state_last_write_timestamp_seconds";
+    assert_eq!(daemon.series(written, &[]), [(written.to_owned(), 0.0)]);
+    let (code, text) = daemon.status();
+    assert_eq!(code, Some(0), "{text}");
+    let told = format!("not kept over a restart: {}: {fault}", directory.file().display());
+    assert!(text.contains(&told), "{text}");
+    // The last writing fails too.
+    let (status, log) = daemon.stop();
+    assert!(status.success(), "{log}");
+    assert_eq!(lines(&log, "will not be known after a restart"), 1, "{log}");
+    drop(read_only);
+}
