@@ -11,8 +11,9 @@ use crate::{
     discrepancy::Ledger,
     expect::{Expectation, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
+    logging,
     names::{Known, KnownNames, Resolver},
-    report,
+    report::{self, Changes},
     serve::Shared,
     source::KernelSource,
 };
@@ -39,6 +40,7 @@ pub struct Daemon {
     kernel_log: Option<KernelLog>,
     plan: Plan,
     ledger: Ledger,
+    changes: Changes,
     shared: Shared,
 }
 
@@ -89,6 +91,7 @@ impl Daemon {
             kernel_log,
             plan,
             ledger: Ledger::new(started),
+            changes: Changes::default(),
             shared,
         })
     }
@@ -106,6 +109,7 @@ impl Daemon {
         let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
         let expectations = &plan.expectations;
         let report = report::build(host, *started, &snapshot, expectations, &assessment, &known);
+        self.changes.follow(&report).iter().for_each(logging::tell);
         self.shared.publish(report);
         Ok(())
     }

@@ -65,15 +65,9 @@ fn discrepancy(
     zone: &TimeZone,
     width: u16,
 ) {
-    let Expectation { system, flow, peer_group, verdict, purpose, evidence, .. } = expectation;
+    let Expectation { verdict, purpose, evidence, .. } = expectation;
     let cause = expectation.cause.unwrap_or(Cause::Undetermined);
-    let direction = match expectation.side.as_str() {
-        "server" => format!("from {peer_group} to this host"),
-        _ => format!("from this host to {peer_group}"),
-    };
-    let ports = format!("{}/{}", expectation.ports.join(","), expectation.transports.join(","));
-    let verdict_name = verdict.name().to_uppercase();
-    _ = writeln!(out, "{verdict_name}  {system}: {flow}, {direction}, port {ports}");
+    _ = writeln!(out, "{}  {}", verdict.name().to_uppercase(), expectation.place());
     let mut line = |name: &str, text: &str| entry(out, width, name, text);
     line("what", purpose);
     line("since", &moment(expectation.since, now, zone));
@@ -127,18 +121,13 @@ fn unexpected(
     zone: &TimeZone,
     width: u16,
 ) {
-    let Unexpected { system, flow, peer, port, transport, cause, .. } = stranger;
-    let direction = match stranger.side.as_str() {
-        "server" => format!("from {peer} to this host"),
-        _ => format!("from this host to {peer}"),
-    };
-    _ = writeln!(out, "UNEXPECTED  {system}: {direction}, port {port}/{transport}, near {flow}");
+    _ = writeln!(out, "UNEXPECTED  {}", stranger.place());
     let mut line = |name: &str, text: &str| entry(out, width, name, text);
     line("since", &moment(stranger.since, now, zone));
     let (received, transmitted) = (stranger.received.packets, stranger.transmitted.packets);
     line("evidence", &format!("{received} packets received, {transmitted} transmitted"));
-    line("cause", cause.name());
-    line("try", cause.advice());
+    line("cause", stranger.cause.name());
+    line("try", stranger.cause.advice());
     out.push('\n');
 }
 
@@ -241,7 +230,7 @@ fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// A duration in its two largest units: `26h 5m`, `3s`.
-fn age(duration: SignedDuration) -> String {
+pub(super) fn age(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
