@@ -29,6 +29,8 @@ mod readme;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod sides;
 #[cfg(test)]
 mod suggest;

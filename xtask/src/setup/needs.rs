@@ -1,7 +1,7 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 12] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -12,6 +12,8 @@ const TOOLS: [(&str, &str); 10] = [
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
+    ("systemd-analyze", "systemd"),
+    ("systemd-socket-activate", "systemd"),
 ];
 
 /// How rustup calls Debian's compiler, its packages, and the version of LLVM that it has.
@@ -127,8 +129,16 @@ mod tests {
         assert_eq!(missing_packages(|_| true), [""; 0]);
         assert_eq!(missing_packages(|tool| tool != "nft"), ["nftables"]);
         assert_eq!(missing_packages(|tool| tool != "ip" && tool != "tc"), ["iproute2"]);
-        let all =
-            ["iproute2", "nftables", "iptables", "ethtool", "prometheus", "curl", "util-linux"];
+        let all = [
+            "iproute2",
+            "nftables",
+            "iptables",
+            "ethtool",
+            "prometheus",
+            "curl",
+            "util-linux",
+            "systemd",
+        ];
         assert_eq!(missing_packages(|_| false), all);
     }
 
