@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::{
     command::{in_group, is_there, output, program, root, run as execute, target},
-    setup,
+    notices, setup,
 };
 
 /// What packs, and its version.
@@ -66,7 +66,8 @@ fn version() -> anyhow::Result<String> {
     version.map(str::to_owned).context("cargo does not say which version this is")
 }
 
-/// Writes what is made for the packages: manual pages, completions, the changelog and shared files.
+/// Writes what is made for the packages: manual pages, completions, the changelog, the licences
+/// of what is built in, and shared files.
 fn stage() -> anyhow::Result<()> {
     let stage = target().join("release/package");
     if stage.exists() {
@@ -88,6 +89,7 @@ fn stage() -> anyhow::Result<()> {
             execute(in_group(&["cp", "--recursive"]).arg(from).arg(&share))?;
         }
     }
+    fs::write(stage.join("notices"), notices::text()?)?;
     let date = output(&mut program(&["git", "log", "-1", "--format=%aD"]))?;
     let version = version()?;
     let text = format!(
@@ -95,7 +97,9 @@ fn stage() -> anyhow::Result<()> {
     );
     fs::write(stage.join("changelog"), text)?;
     let mut compress = in_group(&["gzip", "-9", "--no-name"]);
-    compress.arg(stage.join("changelog")).args(files(&stage.join("man"))?);
+    compress
+        .args([stage.join("changelog"), stage.join("notices")])
+        .args(files(&stage.join("man"))?);
     execute(&mut compress)
 }
 

@@ -7,6 +7,7 @@ mod build;
 mod command;
 mod demo;
 mod dist;
+mod notices;
 mod packages;
 mod setup;
 mod stop;
