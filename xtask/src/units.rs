@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, bail};
 
-use crate::command::{output, program, root, run as execute, target};
+use crate::command::{output, program, root, target};
 
 const SERVICE: &str = "backupflow.service";
 const SOCKET: &str = "backupflow.socket";
@@ -27,7 +27,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let file = stage.join(SERVICE);
         fs::write(&file, text)?;
         let verify = ["systemd-analyze", "verify", "--man=no"];
-        execute(program(&verify).arg(&file).arg(stage.join(SOCKET)))?;
+        let verified = program(&verify).arg(&file).arg(stage.join(SOCKET)).output()?;
+        // Of an unknown key it only warns.
+        if !verified.status.success() || !verified.stderr.is_empty() {
+            bail!("{}", String::from_utf8_lossy(&verified.stderr).trim());
+        }
         let security = ["systemd-analyze", "security", "--offline=true", "--no-pager"];
         let said = output(program(&security).arg(format!("--threshold={most}")).arg(&file))?;
         let score = score(&said).context("systemd-analyze gives no score")?;
