@@ -6,7 +6,7 @@
 use std::{
     env,
     fs::{self, Permissions},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
 };
 
@@ -29,6 +29,7 @@ const INSIDE: &str =
 const GUEST: &str = include_str!("guest.sh");
 
 /// Runs the tests at the end of the container's start, and ends it then.
+const UNIT_NAME: &str = "packages-test.service";
 const UNIT: &str = "[Unit]
 After=multi-user.target
 SuccessAction=exit
@@ -47,9 +48,14 @@ mkdir -p /run/systemd/nspawn
 mount -t tmpfs none /run/systemd/nspawn
 mkdir -p "$1.bpf"
 mount -t bpf -o mode=700 none "$1.bpf"
-exec systemd-nspawn --quiet --boot --directory="$1" --bind="$1.bpf:/sys/fs/bpf" --console=interactive \
+systemd-nspawn --quiet --boot --directory="$1" --bind="$1.bpf:/sys/fs/bpf" --console=interactive \
     --register=no --keep-unit --private-network --link-journal=no --resolv-conf=off --timezone=off \
-    --capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN --system-call-filter=bpf
+    --capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN --system-call-filter=bpf || echo "it ended with $?"
+# Its cgroups stay otherwise.
+own=$(sed -n 's/^0:://p' /proc/self/cgroup)
+for root in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+    find "$root$own/payload" "$root$own/supervisor" -depth -type d -exec rmdir {} + 2> /dev/null || true
+done
 "#;
 
 /// Runs the program as a user with the capabilities of the unit, and no way to more.
@@ -74,9 +80,13 @@ impl Machine {
             fs::copy(package, machine.0.join("packages").join(name))?;
         }
         fs::write(machine.0.join("packages/guest.sh"), GUEST)?;
-        let wants = machine.0.join("etc/systemd/system/default.target.wants");
-        fs::create_dir_all(&wants)?;
-        fs::write(wants.join("packages-test.service"), UNIT)?;
+        let units = machine.0.join("etc/systemd/system");
+        fs::create_dir_all(units.join("default.target.wants"))?;
+        fs::write(units.join(UNIT_NAME), UNIT)?;
+        symlink(
+            Path::new("..").join(UNIT_NAME),
+            units.join("default.target.wants").join(UNIT_NAME),
+        )?;
         Ok(machine)
     }
 
@@ -100,6 +110,7 @@ impl Machine {
     fn remove(&self) {
         drop(fs::remove_dir_all(&self.0));
         drop(fs::remove_dir(self.0.with_extension("bpf")));
+        drop(fs::remove_file(self.0.with_extension("sh")));
     }
 }
 
