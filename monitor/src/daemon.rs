@@ -11,8 +11,9 @@ use crate::{
     discrepancy::Ledger,
     expect::{Expectation, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
+    logging,
     names::{Known, KnownNames, Resolver},
-    report,
+    report::{self, Changes},
     serve::Shared,
     source::KernelSource,
     state::{self, Keeper},
@@ -41,6 +42,7 @@ pub struct Daemon {
     plan: Plan,
     ledger: Ledger,
     keeper: Keeper,
+    changes: Changes,
     shared: Shared,
 }
 
@@ -97,6 +99,7 @@ impl Daemon {
             plan,
             ledger,
             keeper: Keeper::start(file),
+            changes: Changes::default(),
             shared,
         })
     }
@@ -120,6 +123,7 @@ impl Daemon {
         let mut report =
             report::build(host, *started, &snapshot, expectations, &assessment, &known);
         report.state = Some(self.keeper.state());
+        self.changes.follow(&report).iter().for_each(logging::tell);
         self.shared.publish(report);
         self.keeper.keep(now, &self.ledger);
         Ok(())

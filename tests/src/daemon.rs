@@ -81,7 +81,7 @@ impl<'n> Daemon<'n> {
     /// The same with further arguments of `run`.
     pub fn start_with(namespace: &'n Namespace, config: &str, arguments: &[&str]) -> Self {
         let mut daemon = Self::launch(namespace, config, arguments);
-        until("the daemon's start", START, || daemon.ready());
+        daemon.wait();
         daemon
     }
 
@@ -93,12 +93,22 @@ impl<'n> Daemon<'n> {
             fs::write(etc.join(file), text).unwrap();
         }
         let mut daemon = Self::launch(namespace, config, &[]);
-        until("the daemon's start", START, || daemon.ready());
+        daemon.wait();
         daemon
     }
 
     /// Starts it and does not wait.
     pub fn launch(namespace: &'n Namespace, config: &str, arguments: &[&str]) -> Self {
+        Self::launch_by(namespace, &[], config, arguments)
+    }
+
+    /// The same by another program: its words come before the daemon's.
+    pub fn launch_by(
+        namespace: &'n Namespace,
+        by: &[&str],
+        config: &str,
+        arguments: &[&str],
+    ) -> Self {
         let directory = directory(namespace);
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("config.toml"), on_its_own(config, &directory)).unwrap();
@@ -111,6 +121,7 @@ impl<'n> Daemon<'n> {
             command.arg("mount --bind \"$0\" /etc && exec \"$@\"").arg(etc);
         }
         let child = command
+            .args(by)
             .arg(binary())
             .args(["run", "--config"])
             .arg(directory.join("config.toml"))
@@ -121,6 +132,11 @@ impl<'n> Daemon<'n> {
             .spawn()
             .unwrap();
         Self { namespace, directory, child }
+    }
+
+    /// Waits until it is ready.
+    pub fn wait(&mut self) {
+        until("the daemon's start", START, || self.ready());
     }
 
     fn ready(&mut self) -> Result<(), String> {

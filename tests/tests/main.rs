@@ -41,6 +41,8 @@ mod restart;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod sides;
 #[cfg(test)]
 mod state;

@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|dist|packages-test|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -6,10 +6,15 @@ mod bench;
 mod build;
 mod command;
 mod demo;
+mod dist;
+mod notices;
+mod packages;
 mod setup;
 mod stop;
+mod supply;
 mod test;
 mod tidy;
+mod units;
 
 use std::process::ExitCode;
 
@@ -31,6 +36,10 @@ enum Task {
     Test,
     /// Measure what the kernel programs cost.
     Bench,
+    /// Build the packages: a `.deb` and an `.rpm`, into `target/dist`.
+    Dist,
+    /// Install, run, upgrade and remove the packages in a container with systemd, as root.
+    PackagesTest,
     /// Check the house rules.
     Tidy,
 }
@@ -51,6 +60,8 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Demo { keep } => demo::run(*keep),
         Task::Test => test::run(),
         Task::Bench => bench::run(),
+        Task::Dist => dist::run(),
+        Task::PackagesTest => packages::run(),
         Task::Tidy => tidy::run(),
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure};
 
 use crate::{
     command::{in_group, run as execute, target},
-    setup, tidy,
+    setup, supply, tidy, units,
 };
 
 const COMMANDS: [(&str, &[&str]); 6] = [
@@ -34,6 +34,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
         step(&mut results, name, || execute(in_workspace(&mut in_group(words))));
     }
     step(&mut results, "house rules", tidy::run);
+    step(&mut results, "systemd units", units::run);
+    step(&mut results, "supply chain", supply::run);
     // On its own, as a newcomer runs it: it ends by itself, and says whether it showed what it should.
     step(&mut results, "demo", || execute(&mut in_group(&["cargo", "xtask", "demo"])));
 

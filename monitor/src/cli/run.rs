@@ -1,22 +1,22 @@
 //! `run`: the daemon.
 
-use std::{io::IsTerminal as _, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::oneshot,
     time::{MissedTickBehavior, interval, timeout},
 };
-use tracing_subscriber::EnvFilter;
 
 use crate::{
     clock::Clock,
     config::{self, Config},
     daemon::{Daemon, Options},
     kernel::support,
+    logging,
     serve::{Shared, router},
+    service,
 };
 
 /// How often the counts are read.
@@ -27,11 +27,7 @@ const GRACE: Duration = Duration::from_secs(3);
 
 pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = config::load(&options.config)?;
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()))
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    logging::start();
     support::require()?;
     for check in support::checks().into_iter().filter(|check| !check.good) {
         tracing::warn!("{}: {}; without it: {}", check.name, check.found, check.without);
@@ -46,10 +42,10 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// Watches and serves until SIGTERM or SIGINT.
 async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
-    let listener = TcpListener::bind(config.web.listen)
+    let listener = service::listen(config.web.listen)
         .await
         .with_context(|| format!("listening on {}", config.web.listen))?;
-    tracing::info!(listen = %config.web.listen, "serving");
+    tracing::info!(listen = %listener.local_addr()?, "serving");
     let shared = Shared::new(Clock);
     let (stop_serving, serving_stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, router(shared.clone())).with_graceful_shutdown(async {
@@ -60,6 +56,7 @@ async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let mut daemon = Daemon::start(&config, options, shared).await?;
     watch(&mut daemon).await?;
 
+    service::stopping();
     tracing::info!("stopping");
     _ = stop_serving.send(());
     if timeout(GRACE, server).await.is_err() {
@@ -76,14 +73,24 @@ async fn watch(daemon: &mut Daemon) -> anyhow::Result<()> {
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    daemon.tick()?;
+    service::ready();
     loop {
         tokio::select! {
             // In this order, so that a reload that was asked for before the end still happens.
             biased;
-            _ = hang_up.recv() => daemon.reload()?,
+            _ = hang_up.recv() => {
+                service::reloading();
+                daemon.reload()?;
+                service::ready();
+            }
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = ticks.tick() => daemon.tick()?,
+            _ = ticks.tick() => {
+                daemon.tick()?;
+                service::alive();
+            }
             () = daemon.interfaces_changed() => daemon.follow_interfaces(),
         }
     }

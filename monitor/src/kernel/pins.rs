@@ -37,7 +37,8 @@ impl Pins {
     /// Prepares the place below a directory. `None` where it is not in bpffs: then the maps go with
     /// the daemon.
     pub fn prepare(below: &Path, flows: u32) -> io::Result<Option<Self>> {
-        if !below.parent().is_some_and(is_bpffs) {
+        // The directory itself, where a unit has put it into place alone.
+        if !below.ancestors().take(2).any(is_bpffs) {
             return Ok(None);
         }
         let namespace = fs::metadata("/proc/self/ns/net")?.ino();

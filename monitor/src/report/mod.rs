@@ -3,6 +3,7 @@
 //! The JSON is relied on by others. A change that is not an addition bumps [`SCHEMA`].
 
 mod build;
+mod changes;
 pub mod text;
 mod words;
 
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use build::build;
+pub use changes::{Change, Changes, Finding};
 
 use crate::discrepancy::{Cause, Verdict};
 
@@ -403,5 +405,30 @@ impl Report {
     /// Expectations that fail.
     pub fn discrepancies(&self) -> impl Iterator<Item = &Expectation> {
         self.expectations.iter().filter(|expectation| expectation.verdict.is_discrepancy())
+    }
+}
+
+impl Expectation {
+    /// What it is, from where to where, and the port. No two expectations have the same.
+    pub fn place(&self) -> String {
+        let Self { system, flow, peer_group, side, .. } = self;
+        let (ports, transports) = (self.ports.join(","), self.transports.join(","));
+        format!("{system}: {flow}, {}, port {ports}/{transports}", direction(side, peer_group))
+    }
+}
+
+impl Unexpected {
+    /// Where it is: from where to where, and the port. No two have the same.
+    pub fn place(&self) -> String {
+        let Self { system, flow, peer, side, port, transport, .. } = self;
+        format!("{system}: {}, port {port}/{transport}, near {flow}", direction(side, peer))
+    }
+}
+
+/// Who opens the connection, and to whom.
+fn direction(side: &str, peers: &str) -> String {
+    match side {
+        "server" => format!("from {peers} to this host"),
+        _ => format!("from this host to {peers}"),
     }
 }

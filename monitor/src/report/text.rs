@@ -79,14 +79,8 @@ pub struct Finding {
 
 /// What is said of an expectation that fails.
 pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -> Finding {
-    let Expectation { system, flow, peer_group, verdict, purpose, evidence, .. } = expectation;
+    let Expectation { verdict, purpose, evidence, .. } = expectation;
     let cause = expectation.cause.unwrap_or(Cause::Undetermined);
-    let direction = match expectation.side.as_str() {
-        "server" => format!("from {peer_group} to this host"),
-        _ => format!("from this host to {peer_group}"),
-    };
-    let ports = format!("{}/{}", expectation.ports.join(","), expectation.transports.join(","));
-    let title = format!("{system}: {flow}, {direction}, port {ports}");
     let mut lines = Vec::new();
     let mut line = |name: &'static str, text: &str| lines.push((name, text.to_owned()));
     line("what", purpose);
@@ -147,17 +141,12 @@ pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -
     line("worked", worked.as_deref().unwrap_or("not seen yet"));
     line("cause", cause.name());
     line("try", words::advice(expectation, cause));
-    Finding { kind: verdict.name(), title, lines }
+    Finding { kind: verdict.name(), title: expectation.place(), lines }
 }
 
 /// What is said of a flow that no expectation covers.
 pub fn unexpected(stranger: &Unexpected, now: Timestamp, zone: &TimeZone) -> Finding {
-    let Unexpected { system, flow, peer, port, transport, cause, .. } = stranger;
-    let direction = match stranger.side.as_str() {
-        "server" => format!("from {peer} to this host"),
-        _ => format!("from this host to {peer}"),
-    };
-    let title = format!("{system}: {direction}, port {port}/{transport}, near {flow}");
+    let cause = stranger.cause;
     let mut lines = Vec::new();
     let mut line = |name: &'static str, text: &str| lines.push((name, text.to_owned()));
     line("since", &moment(stranger.since, now, zone));
@@ -165,7 +154,7 @@ pub fn unexpected(stranger: &Unexpected, now: Timestamp, zone: &TimeZone) -> Fin
     line("evidence", &format!("{received} packets received, {transmitted} transmitted"));
     line("cause", cause.name());
     line("try", cause.advice());
-    Finding { kind: "unexpected", title, lines }
+    Finding { kind: "unexpected", title: stranger.place(), lines }
 }
 
 fn finding(out: &mut String, finding: &Finding, width: u16) {

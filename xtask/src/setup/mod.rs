@@ -113,3 +113,29 @@ fn install_linker(llvm: u32) -> anyhow::Result<()> {
             .env_remove("RUSTC_BOOTSTRAP"),
     )
 }
+
+/// Gets a subcommand of cargo, unless that version is there.
+pub(crate) fn ensure_cargo_tool(tool: &str, version: &str) -> anyhow::Result<()> {
+    let subcommand = tool.trim_start_matches("cargo-");
+    let found = output(&mut program(&["cargo", subcommand, "--version"])).unwrap_or_default();
+    if found.split_whitespace().any(|word| word == version) {
+        return Ok(());
+    }
+    println!("setup: building {tool} {version}, which takes some minutes");
+    let words = ["cargo", "install", tool, "--version", version, "--locked", "--quiet"];
+    // Outside the workspace, whose settings are not the tool's.
+    execute(in_group(&words).current_dir("/").env_remove("RUSTC_BOOTSTRAP"))
+}
+
+/// Gets Debian's packages of programs that are not there.
+pub(crate) fn ensure_packages(tools: &[(&str, &str)]) -> anyhow::Result<()> {
+    let missing = tools.iter().filter(|(tool, _)| !is_there(tool));
+    let packages: Vec<String> = missing.map(|(_, package)| (*package).to_owned()).collect();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !is_there("apt-get") || !nix::unistd::geteuid().is_root() {
+        bail!("install what Debian has in {}", packages.join(", "));
+    }
+    install(&packages)
+}

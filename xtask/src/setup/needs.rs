@@ -1,7 +1,7 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 13] = [
+const TOOLS: [(&str, &str); 15] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -15,6 +15,8 @@ const TOOLS: [(&str, &str); 13] = [
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
+    ("systemd-analyze", "systemd"),
+    ("systemd-socket-activate", "systemd"),
 ];
 
 /// How rustup calls Debian's compiler, its packages, and the version of LLVM that it has.
@@ -141,6 +143,7 @@ mod tests {
             "tmux",
             "curl",
             "util-linux",
+            "systemd",
         ];
         assert_eq!(missing_packages(|_| false), all);
     }

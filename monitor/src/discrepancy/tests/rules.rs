@@ -187,7 +187,8 @@ fn every_port_of_a_wide_range_is_covered() {
 fn peer_that_uses_the_documented_port_although_the_config_has_another_is_unexpected() {
     let mut bench = bench(
         "[[system]]\nproduct = \"ibm-backup-recovery\"\nroles = [\"ms-sql-server\", \"host\"]\n\
-         peers.cluster = [\"10.20.0.0/24\"]\n[system.ports]\n\"agent-50051\" = 50061\n",
+         peers.cluster = [\"10.20.0.0/24\"]\n[system.ports]\n\"agent-50051\" = 50061\n\
+         [[system.expect]]\nflow = \"agent-*\"\nwithin = \"never\"\n",
     );
     for peer in ["10.20.0.7", "10.99.0.7"] {
         bench.receive(flow(Side::Server, peer, 50051), syn);

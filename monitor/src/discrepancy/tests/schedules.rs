@@ -36,6 +36,7 @@ fn back_up(bench: &mut Bench) {
     let backup = flow(Side::Server, "10.30.0.9", 32004);
     bench.receive(backup, syn);
     bench.transmit(backup, syn_ack);
+    bench.receive(backup, data);
 }
 
 fn said(bench: &mut Bench) -> (Verdict, Option<Cause>) {
@@ -222,6 +223,7 @@ fn by_default_one_node_is_enough_and_nothing_is_due_of_machines_that_there_may_n
     let agent = flow(Side::Server, "10.20.0.7", 50051);
     host.receive(agent, syn);
     host.transmit(agent, syn_ack);
+    host.receive(agent, data);
     assert_eq!(host.verdict("agent-50051"), (Verdict::Ok, None));
     assert_eq!(of("host", "").verdict("agent-50051"), OVERDUE);
     // Of the roles that a cluster may connect to, the config has to say which there are.
