@@ -1,11 +1,15 @@
 //! What the daemon says of real packets, against what the kernel itself counted of them.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod causes;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod datagrams;
+#[cfg(test)]
+mod deploy;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]
