@@ -143,6 +143,11 @@ fn what_fails_is_told_and_seen_on_every_panel() {
     let pair = Pair::new();
     let daemon = Daemon::start_with_etc(&pair.host, MANY, &[("hosts", "127.0.0.1 localhost\n")]);
     let monitoring = Monitoring::start(&pair.host, &files());
+    // Prometheus looks at its list of hosts a few seconds after its start.
+    until("the first scrape", SOON, || {
+        let now = wall_clock().as_second();
+        if monitoring.query_since("up == 1", now, now).is_empty() { Err(()) } else { Ok(()) }
+    });
 
     blocked_is_told_until_it_is_mended(&pair, &daemon, &monitoring);
     every_other_failure_fires(&pair, &daemon, &monitoring);
