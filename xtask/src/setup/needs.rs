@@ -1,13 +1,16 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 13] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
     ("iptables-legacy", "iptables"),
     ("ethtool", "ethtool"),
     ("promtool", "prometheus"),
+    ("prometheus", "prometheus"),
+    ("amtool", "prometheus-alertmanager"),
+    ("prometheus-alertmanager", "prometheus-alertmanager"),
     ("curl", "curl"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
@@ -127,8 +130,16 @@ mod tests {
         assert_eq!(missing_packages(|_| true), [""; 0]);
         assert_eq!(missing_packages(|tool| tool != "nft"), ["nftables"]);
         assert_eq!(missing_packages(|tool| tool != "ip" && tool != "tc"), ["iproute2"]);
-        let all =
-            ["iproute2", "nftables", "iptables", "ethtool", "prometheus", "curl", "util-linux"];
+        let all = [
+            "iproute2",
+            "nftables",
+            "iptables",
+            "ethtool",
+            "prometheus",
+            "prometheus-alertmanager",
+            "curl",
+            "util-linux",
+        ];
         assert_eq!(missing_packages(|_| false), all);
     }
 
