@@ -1,7 +1,9 @@
 //! Prometheus and Alertmanager beside the daemon, and who gets the notifications.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     os::fd::AsRawFd as _,
@@ -234,5 +236,8 @@ fn take(stream: TcpStream) -> io::Result<Vec<Value>> {
 
 /// A text as a part of a query in a URL.
 fn encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        write!(encoded, "%{byte:02X}").unwrap();
+        encoded
+    })
 }
