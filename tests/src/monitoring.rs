@@ -81,10 +81,8 @@ impl<'n> Monitoring<'n> {
         ]);
         for (name, address) in [("Alertmanager", ALERTMANAGER), ("Prometheus", PROMETHEUS)] {
             until(&format!("the start of {name}"), START, || {
-                match monitoring.get(address, "/-/ready") {
-                    Ok(_) => Ok(()),
-                    Err(error) => Err((error, monitoring.log())),
-                }
+                monitoring.runs();
+                monitoring.get(address, "/-/ready")
             });
         }
         monitoring
@@ -103,6 +101,12 @@ impl<'n> Monitoring<'n> {
             .spawn()
             .unwrap();
         self.children.push(child);
+    }
+
+    /// A config that is refused ends them.
+    fn runs(&mut self) {
+        let ended = self.children.iter_mut().find_map(|child| child.try_wait().unwrap());
+        assert_eq!(ended, None, "{}", self.log());
     }
 
     fn log(&self) -> String {
