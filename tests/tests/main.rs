@@ -1,6 +1,8 @@
 //! What the daemon says of real packets, against what the kernel itself counted of them.
 
 #[cfg(test)]
+mod alerts;
+#[cfg(test)]
 mod between;
 #[cfg(test)]
 mod causes;
@@ -8,6 +10,8 @@ mod causes;
 mod daemon;
 #[cfg(test)]
 mod datagrams;
+#[cfg(test)]
+mod deploy;
 #[cfg(test)]
 mod devices;
 #[cfg(test)]

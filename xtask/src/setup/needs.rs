@@ -1,7 +1,7 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 15] = [
+const TOOLS: [(&str, &str); 18] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -9,6 +9,9 @@ const TOOLS: [(&str, &str); 15] = [
     ("ethtool", "ethtool"),
     ("tcpdump", "tcpdump"),
     ("promtool", "prometheus"),
+    ("prometheus", "prometheus"),
+    ("amtool", "prometheus-alertmanager"),
+    ("prometheus-alertmanager", "prometheus-alertmanager"),
     ("chromium", "chromium"),
     ("tmux", "tmux"),
     ("curl", "curl"),
@@ -139,6 +142,7 @@ mod tests {
             "ethtool",
             "tcpdump",
             "prometheus",
+            "prometheus-alertmanager",
             "chromium",
             "tmux",
             "curl",
