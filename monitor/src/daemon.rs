@@ -12,7 +12,7 @@ use crate::{
     expect::{Expectation, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
     names::{Known, KnownNames, Resolver},
-    report,
+    report::{self, Report},
     serve::Shared,
     source::KernelSource,
 };
@@ -106,7 +106,8 @@ impl Daemon {
         let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
         let expectations = &plan.expectations;
         let report = report::build(host, *started, &snapshot, expectations, &assessment, &known);
-        self.shared.publish(report);
+        self.shared
+            .publish(Report { notes: self.shared.web(|web| web.weaknesses.clone()), ..report });
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     net::SocketAddr,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, ExitStatus, Stdio},
     thread,
@@ -57,16 +58,34 @@ fn directory(namespace: &Namespace) -> PathBuf {
     env::temp_dir().join(namespace.name())
 }
 
-/// A config of which no map is left pinned, unless it says itself where.
-fn without_pins(config: &str) -> String {
+/// Where files for a daemon of a namespace may be before it starts. It goes with the daemon.
+pub fn folder(namespace: &Namespace) -> PathBuf {
+    let directory = directory(namespace);
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+/// A config of which no map is left pinned, and which has a status socket of its own, unless it says
+/// itself where.
+fn of_its_own(config: &str, namespace: &Namespace) -> String {
     const NOWHERE: &str = "pin = \"/proc/nowhere\"\n";
-    if config.contains("\npin = ") {
+    let config = if config.contains("[status]\n") {
         config.to_owned()
+    } else {
+        format!("{config}\n[status]\nsocket = \"{}\"\n", socket(namespace).display())
+    };
+    if config.contains("\npin = ") {
+        config
     } else if config.contains("[kernel]\n") {
         config.replace("[kernel]\n", &format!("[kernel]\n{NOWHERE}"))
     } else {
         format!("{config}\n[kernel]\n{NOWHERE}")
     }
+}
+
+/// Where its status socket is.
+fn socket(namespace: &Namespace) -> PathBuf {
+    directory(namespace).join("status.sock")
 }
 
 impl<'n> Daemon<'n> {
@@ -96,9 +115,8 @@ impl<'n> Daemon<'n> {
 
     /// Starts it and does not wait.
     pub fn launch(namespace: &'n Namespace, config: &str, arguments: &[&str]) -> Self {
-        let directory = directory(namespace);
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("config.toml"), without_pins(config)).unwrap();
+        let directory = folder(namespace);
+        fs::write(directory.join("config.toml"), of_its_own(config, namespace)).unwrap();
         let log = fs::File::create(directory.join("log")).unwrap();
         let etc = directory.join("etc");
         let mut command = program("nsenter");
@@ -124,7 +142,7 @@ impl<'n> Daemon<'n> {
         if let Some(status) = self.child.try_wait().unwrap() {
             panic!("the daemon ended with {status}:\n{}", self.log());
         }
-        match self.ask("/readyz", "") {
+        match self.ask_socket("/readyz") {
             Ok(Response { status: 200, .. }) => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -152,7 +170,7 @@ impl<'n> Daemon<'n> {
 
     /// Replaces the config and tells it so.
     pub fn reload(&self, config: &str) {
-        fs::write(self.config_file(), without_pins(config)).unwrap();
+        fs::write(self.config_file(), of_its_own(config, self.namespace)).unwrap();
         self.signal(Signal::SIGHUP);
     }
 
@@ -179,8 +197,13 @@ impl<'n> Daemon<'n> {
         self.namespace.inside(|| http::get(LISTEN, path, headers))
     }
 
+    /// Asks for a page at the status socket.
+    pub fn ask_socket(&self, path: &str) -> std::io::Result<Response> {
+        http::exchange(UnixStream::connect(socket(self.namespace))?, path, "")
+    }
+
     fn page(&self, path: &str) -> String {
-        let response = self.ask(path, "").unwrap();
+        let response = self.ask_socket(path).unwrap();
         assert_eq!(response.status, 200, "{path}: {}", response.text());
         response.text()
     }

@@ -35,4 +35,8 @@ mod suggest;
 #[cfg(test)]
 mod verdicts;
 #[cfg(test)]
+mod web;
+#[cfg(test)]
+mod web_attacks;
+#[cfg(test)]
 mod wire_counts;

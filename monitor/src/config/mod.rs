@@ -5,6 +5,7 @@
 //! the catalog. Faults are collected in one `Log` all the
 //! way, so that a file with five mistakes needs one round of corrections. A [`Config`] exists only if there was none.
 
+mod certificates;
 mod choice;
 mod daemon;
 mod fault;
@@ -15,19 +16,23 @@ mod peer;
 mod presence;
 mod render;
 mod section;
+mod stamp;
 mod system;
 #[cfg(test)]
 mod tests;
+mod web;
 mod words;
 mod written;
 
 use std::collections::BTreeMap;
 
-pub use self::daemon::{Kernel, Web};
+pub use self::daemon::{Kernel, Status, Web};
 pub use self::fault::{Fault, Faults};
 pub use self::file::load;
 pub use self::peer::Peer;
 pub use self::presence::Presence;
+pub use self::stamp::Stamp;
+pub use self::web::{Guard, Guarded, Tls, load as load_web};
 
 /// Where the config is looked for unless a command names another file.
 pub const DEFAULT_PATH: &str = "/etc/backupflow/config.toml";
@@ -39,6 +44,8 @@ pub struct Config {
     pub systems: Vec<System>,
     /// What the daemon serves, and where.
     pub web: Web,
+    /// Where `status` asks.
+    pub status: Status,
     /// Sizes of what the kernel programs keep.
     pub kernel: Kernel,
 }
@@ -73,8 +80,7 @@ pub struct System {
 /// Everything that is wrong with the text, syntax and meaning together, in the order of the text. Where a line cannot be
 /// parsed, what would only follow from that is left out.
 pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
-    // Editors on other systems write a byte order mark; it would shift every column of the first line.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = without_mark(text);
     let mut log = log::Log::new(file, text);
     let (table, errors) = toml::de::DeTable::parse_recoverable(text);
     for error in &errors {
@@ -83,11 +89,17 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
     let written = written::Document::read(table.get_ref(), &mut log);
     let systems = system::mean_all(&written.systems, &mut log);
     let web = daemon::mean_web(&written.web, &mut log);
+    let status = daemon::mean_status(&written.status, &mut log);
     let kernel = daemon::mean_kernel(&written.kernel, &mut log);
-    match (systems, web, kernel) {
-        (Some(systems), Some(web), Some(kernel)) if log.is_clean() => {
-            Ok(Config { systems, web, kernel })
+    match (systems, web, status, kernel) {
+        (Some(systems), Some(web), Some(status), Some(kernel)) if log.is_clean() => {
+            Ok(Config { systems, web, status, kernel })
         }
         _ => Err(log.finish()),
     }
+}
+
+/// Editors on other systems write a byte order mark; it would shift every column of the first line.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }

@@ -62,6 +62,7 @@ pub fn build(
                 since: known.since,
             })
             .collect(),
+        notes: Vec::new(),
     }
 }
 

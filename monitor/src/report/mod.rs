@@ -46,6 +46,9 @@ pub struct Report {
     /// Every name among the peers, and what it stands for.
     #[serde(default)]
     pub names: Vec<Name>,
+    /// What is unwise about how the daemon itself is set up, a sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One hook.

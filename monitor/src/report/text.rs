@@ -32,6 +32,9 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     }
     out.push('\n');
     blind_spots(&mut out, report);
+    for note in &report.notes {
+        _ = writeln!(out, "note: {note}");
+    }
     names(&mut out, report, zone);
     out
 }

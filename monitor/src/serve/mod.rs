@@ -1,6 +1,16 @@
 //! What the daemon serves: metrics, the report and its health, all read-only.
 
+mod connection;
+mod guard;
 mod http;
 pub mod metrics;
+mod pages;
+mod passwords;
+mod server;
+mod slots;
+mod socket;
+mod web;
 
-pub use http::{Health, Reload, Shared, router};
+pub use http::{Health, Reload, Shared};
+pub use server::Server;
+pub use web::{Refusal, WebState};

@@ -6,6 +6,7 @@ mod peers;
 mod robust;
 mod syntax;
 mod system;
+mod web;
 
 use std::fmt::Write as _;
 
