@@ -3,7 +3,6 @@
 use std::{
     env, fs,
     net::SocketAddr,
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, ExitStatus, Stdio},
     thread,
@@ -199,7 +198,7 @@ impl<'n> Daemon<'n> {
 
     /// Asks for a page at the status socket.
     pub fn ask_socket(&self, path: &str) -> std::io::Result<Response> {
-        http::exchange(UnixStream::connect(socket(self.namespace))?, path, "")
+        http::ask_socket(&socket(self.namespace), path)
     }
 
     fn page(&self, path: &str) -> String {
@@ -210,16 +209,33 @@ impl<'n> Daemon<'n> {
 
     /// What `status` says, and its exit code.
     pub fn status(&self) -> (Option<i32>, String) {
+        let (code, stdout, _) = self.command("status");
+        (code, stdout)
+    }
+
+    /// The exit code and all that another command says of the same config.
+    pub fn run(&self, command: &str) -> (Option<i32>, String) {
+        let (code, stdout, stderr) = self.command(command);
+        (code, stdout + &stderr)
+    }
+
+    /// How it ended of its own accord; an error while it runs.
+    pub fn ended(&mut self) -> Result<ExitStatus, &'static str> {
+        self.child.try_wait().unwrap().ok_or("it runs")
+    }
+
+    fn command(&self, command: &str) -> (Option<i32>, String, String) {
         let output = output(
             program("nsenter")
                 .arg(format!("--net={}", self.namespace.path().display()))
                 .arg("--")
                 .arg(binary())
-                .args(["status", "--config"])
+                .args([command, "--config"])
                 .arg(self.config_file())
                 .env("COLUMNS", "100"),
         );
-        (output.status.code(), text(&output).0)
+        let (stdout, stderr) = text(&output);
+        (output.status.code(), stdout, stderr)
     }
 
     /// The text of `/metrics`.

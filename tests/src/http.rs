@@ -3,6 +3,8 @@
 use std::{
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
     time::Duration,
 };
 
@@ -39,6 +41,11 @@ pub(crate) fn get(address: SocketAddr, path: &str, headers: &str) -> io::Result<
     let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     exchange(socket, path, headers)
+}
+
+/// Asks for a page at a socket in the file system.
+pub fn ask_socket(socket: &Path, path: &str) -> io::Result<Response> {
+    exchange(UnixStream::connect(socket)?, path, "")
 }
 
 /// Asks for a page over an open connection.

@@ -30,7 +30,7 @@ pub(super) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
     let config = config::load(config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (status, body) = runtime
-        .block_on(timeout(TIMEOUT, ask(&config)))
+        .block_on(async { timeout(TIMEOUT, ask(&config)).await })
         .context("the daemon takes too long to answer")??;
     if status != StatusCode::OK {
         bail!("the daemon answers: {}", body.trim());
