@@ -90,7 +90,8 @@ fn a_password_is_asked_for() {
     // Another password is in force from then on, and the old one no more.
     let other = "$2b$04$DUseg34Lx0MBaBVBRS931emvqIIwRcuJv/VTUvTohw2JRbtwadFVS";
     let folder = daemon::folder(&host);
-    fs::write(folder.join("web.toml"), format!("[basic_auth_users]\nprom = \"{other}\"\n")).unwrap();
+    fs::write(folder.join("web.toml"), format!("[basic_auth_users]\nprom = \"{other}\"\n"))
+        .unwrap();
     until("the new password", DEADLINE, || match status_of(daemon.ask("/readyz", WRONG)) {
         200 => Ok(()),
         status => Err(status),
@@ -108,7 +109,8 @@ fn tls_of_both_versions_and_no_other() {
     for version in [&TLS12, &TLS13] {
         let answer = authority.client(&[version], None).ask(&host, LISTEN, "/metrics", "").unwrap();
         assert_eq!(answer.status, 200);
-        let expires = series(&answer.text(), "backupflow_web_certificate_expiry_timestamp_seconds", &[]);
+        let expires =
+            series(&answer.text(), "backupflow_web_certificate_expiry_timestamp_seconds", &[]);
         assert_eq!(expires[0].1.to_string(), "4102358400");
     }
     let stranger = Authority::new().client(&[&TLS13], None).ask(&host, LISTEN, "/readyz", "");
@@ -116,7 +118,10 @@ fn tls_of_both_versions_and_no_other() {
     refusals(&daemon, "handshake", 1.0);
 
     let plain = daemon.ask("/metrics", "").unwrap();
-    assert_eq!((plain.status, plain.text().as_str()), (400, "this port speaks TLS: ask with https\n"));
+    assert_eq!(
+        (plain.status, plain.text().as_str()),
+        (400, "this port speaks TLS: ask with https\n")
+    );
     refusals(&daemon, "handshake", 2.0);
     assert_eq!(daemon.status().0, Some(0));
 }
@@ -139,13 +144,16 @@ fn clients_show_certificates() {
     let authority = Authority::new();
     let known = authority.sign(2099);
     let stranger = Authority::new().sign(2099);
-    for (kind, without) in [("RequireAndVerifyClientCert", false), ("VerifyClientCertIfGiven", true)] {
+    for (kind, without) in
+        [("RequireAndVerifyClientCert", false), ("VerifyClientCertIfGiven", true)]
+    {
         let host = Namespace::new("host");
         let web = tls(&format!("client_auth_type = \"{kind}\"\nclient_ca_file = \"ca.pem\""));
         let config = guarded(&host, &web, &authority.sign(2099), &authority.pem);
         let daemon = Daemon::start(&host, &config);
         for version in [&TLS12, &TLS13] {
-            let ask = |identity| authority.client(&[version], identity).ask(&host, LISTEN, "/readyz", "");
+            let ask =
+                |identity| authority.client(&[version], identity).ask(&host, LISTEN, "/readyz", "");
             assert_eq!(status_of(ask(Some(&known))), 200, "{kind}");
             assert_eq!(ask(None).is_ok(), without, "{kind}");
             let refusal = ask(Some(&stranger)).unwrap_err().to_string();
@@ -187,7 +195,7 @@ fn a_renewed_certificate_is_taken_over_and_a_broken_one_is_not() {
 
     replace(&host, &renewed);
     until("the new certificate", DEADLINE, || shown(&host, &clients[1]));
-    assert!(shown(&host, &clients[0]).is_err());
+    shown(&host, &clients[0]).unwrap_err();
     let expires = daemon.series("backupflow_web_certificate_expiry_timestamp_seconds", &[]);
     assert_eq!(expires[0].1.to_string(), "4070822400");
 }
@@ -199,7 +207,8 @@ fn an_expired_certificate_is_said_everywhere() {
     let daemon = Daemon::start(&host, &guarded(&host, &tls(""), &authority.sign(2020), ""));
     let refusal = shown(&host, &authority.client(&[&TLS13], None)).unwrap_err();
     assert!(refusal.contains("certificate expired"), "{refusal}");
-    let said = "the certificate of the web port expired at 2020-12-31T00:00:00Z: scrapers refuse it";
+    let said =
+        "the certificate of the web port expired at 2020-12-31T00:00:00Z: scrapers refuse it";
     assert_eq!(daemon.log().matches(said).count(), 1, "{}", daemon.log());
     let (code, text) = daemon.status();
     assert_eq!(code, Some(0), "{text}");
@@ -223,10 +232,19 @@ fn beyond_loopback_without_a_guard_is_said() {
     let daemon = Daemon::start(&host, &config);
     let log = daemon.log();
     let status = daemon.status().1;
+    let (code, doctor) = daemon.run("doctor");
+    assert_eq!(code, Some(0), "{doctor}");
+    let (code, check) = daemon.run("check");
+    assert_eq!(code, Some(0), "{check}");
     for part in ["without TLS", "asks for no password"] {
         let said = format!("0.0.0.0:10150 is beyond loopback and {part}");
         assert!(log.contains(&said), "{log}");
         assert!(status.contains(&format!("note: {said}")), "{status}");
+        assert!(check.contains(&format!("warning: {said}")), "{check}");
+        assert!(
+            doctor.lines().any(|line| line.starts_with("lacks web port") && line.contains(&said)),
+            "{doctor}"
+        );
     }
 }
 
@@ -278,7 +296,7 @@ fn only_short_requests_to_read_are_answered() {
         (&format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(101)), "431"),
         ("\x16\x03\x01\x00\x05hello\r\n\r\n", "400"),
     ] {
-        assert_eq!(answered(&host, request), status, "{:.60}", request);
+        assert_eq!(answered(&host, request), status, "{request:.60}");
     }
     refusals(&daemon, "request", 8.0);
     // One request each: what is sent behind it is not read.
@@ -320,7 +338,8 @@ fn the_status_socket_has_a_mode_and_goes_with_the_daemon() {
     let daemon = launched(&status("mode = \"0600\"\ngroup = \"nogroup\""));
     let made = fs::metadata(&socket).unwrap();
     assert!(made.file_type().is_socket());
-    let group: u32 = tests::command::run("stat", &["-c", "%g", "/proc/self"]).trim().parse().unwrap();
+    let group: u32 =
+        tests::command::run("stat", &["-c", "%g", "/proc/self"]).trim().parse().unwrap();
     assert_eq!((made.permissions().mode() & 0o7777, made.uid()), (0o600, 0));
     assert_ne!(made.gid(), group);
     assert_eq!(daemon.run("status").0, Some(0));

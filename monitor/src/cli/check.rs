@@ -5,10 +5,12 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::output;
 use crate::cli::Format;
+use crate::clock::Clock;
 use crate::config::{self, Config, Fault, Faults, Guard};
 
 /// Version of the JSON answer's layout.
@@ -34,14 +36,16 @@ pub(crate) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
     let file = config.display().to_string();
     match (format, &result) {
         (Format::Json, _) => output::json(&answer(&file, &result))?,
-        (Format::Text, Ok((config, guard))) => output::text(&summary(&file, config, guard)?)?,
+        (Format::Text, Ok((config, guard))) => {
+            output::text(&summary(&file, config, guard, Clock.now())?)?
+        }
         (Format::Text, Err(faults)) => complain(&file, faults)?,
     }
     Ok(ExitCode::from(u8::from(result.is_err())))
 }
 
 /// The config, and the `web.toml` that it names.
-fn load(config: &Path) -> Result<(Config, Guard), Faults> {
+pub(super) fn load(config: &Path) -> Result<(Config, Guard), Faults> {
     let config = config::load(config)?;
     let guard = match &config.web.config_file {
         Some(file) => config::load_web(file).guard?,
@@ -66,12 +70,17 @@ fn answer<'a>(file: &'a str, result: &'a Result<(Config, Guard), Faults>) -> Ans
         faults: faults.map_or(&[], |faults| &faults.faults),
         warnings: result
             .as_ref()
-            .map(|(config, guard)| guard.weaknesses(config.web.listen))
+            .map(|(config, guard)| guard.weaknesses(config.web.listen, Clock.now()))
             .unwrap_or_default(),
     }
 }
 
-fn summary(file: &str, config: &Config, guard: &Guard) -> Result<String, std::fmt::Error> {
+fn summary(
+    file: &str,
+    config: &Config,
+    guard: &Guard,
+    now: Timestamp,
+) -> Result<String, std::fmt::Error> {
     let systems = &config.systems;
     let roles = systems.iter().map(|system| system.roles.len()).sum();
     let mut out = String::new();
@@ -88,7 +97,7 @@ fn summary(file: &str, config: &Config, guard: &Guard) -> Result<String, std::fm
             counted(peers, "peer"),
         )?;
     }
-    for weakness in guard.weaknesses(config.web.listen) {
+    for weakness in guard.weaknesses(config.web.listen, now) {
         writeln!(out, "  warning: {weakness}")?;
     }
     Ok(out)
@@ -120,7 +129,7 @@ mod tests {
     #[test]
     fn a_good_file_is_summed_up() {
         let config = config::parse("a.toml", GOOD).unwrap();
-        let out = summary("a.toml", &config, &Guard::default()).unwrap();
+        let out = summary("a.toml", &config, &Guard::default(), Timestamp::UNIX_EPOCH).unwrap();
         let expected = "a.toml: ok: 1 system, 1 role\n  \
                         ibm-backup-recovery: ibm-backup-recovery as host, 1 peer\n";
         assert_eq!(out, expected);

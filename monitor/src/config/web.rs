@@ -2,6 +2,7 @@
 //! Prometheus exporter-toolkit.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -228,8 +229,13 @@ fn required<'f>(
 
 impl Guard {
     /// What is unwise about serving at an address with this guard, a sentence each.
-    pub fn weaknesses(&self, listen: std::net::SocketAddr) -> Vec<String> {
+    pub fn weaknesses(&self, listen: SocketAddr, now: Timestamp) -> Vec<String> {
         let mut weaknesses = Vec::new();
+        if let Some(expires) = self.expired(now) {
+            weaknesses.push(format!(
+                "the certificate of the web port expired at {expires}: scrapers refuse it"
+            ));
+        }
         if !listen.ip().to_canonical().is_loopback() {
             if self.tls.is_none() {
                 weaknesses.push(format!(
@@ -246,5 +252,10 @@ impl Guard {
         }
         weaknesses.extend(self.warnings.iter().cloned());
         weaknesses
+    }
+
+    /// When the certificate expired, if it has.
+    pub fn expired(&self, now: Timestamp) -> Option<Timestamp> {
+        self.tls.as_ref().map(|tls| tls.expires).filter(|expires| *expires <= now)
     }
 }

@@ -50,7 +50,9 @@ impl Watch {
         if self.seen != self.read && self.seen == before {
             self.read_again(now, shared);
         }
-        self.tell_expired(now, shared);
+        if self.guard.expired(now).is_some() && !self.said_expired {
+            self.tell(now, shared);
+        }
     }
 
     fn read_again(&mut self, now: Timestamp, shared: &Shared) {
@@ -63,7 +65,6 @@ impl Watch {
             Ok(guard) => {
                 tracing::info!("{} and its files were read again", path.display());
                 self.guard = Arc::new(guard);
-                self.said_expired = false;
                 self.tell(now, shared);
             }
             Err(faults) => {
@@ -73,37 +74,18 @@ impl Watch {
         }
     }
 
+    /// Says what is unwise when something new is in force, or when the certificate has just expired.
     fn tell(&mut self, now: Timestamp, shared: &Shared) {
-        for weakness in self.guard.weaknesses(self.web.listen) {
+        let weaknesses = self.guard.weaknesses(self.web.listen, now);
+        for weakness in &weaknesses {
             tracing::warn!("{weakness}");
         }
-        self.tell_expired(now, shared);
-        self.publish(now, shared);
-    }
-
-    fn tell_expired(&mut self, now: Timestamp, shared: &Shared) {
-        if let Some(expired) = self.expired(now).filter(|_| !self.said_expired) {
-            self.said_expired = true;
-            tracing::warn!("{expired}");
-            self.publish(now, shared);
-        }
-    }
-
-    fn publish(&self, now: Timestamp, shared: &Shared) {
-        let mut weaknesses = self.guard.weaknesses(self.web.listen);
-        weaknesses.extend(self.expired(now));
+        self.said_expired = self.guard.expired(now).is_some();
         let expires = self.guard.tls.as_ref().map(|tls| tls.expires);
         shared.web(|web| {
             web.certificate_expires = expires;
             web.weaknesses = weaknesses;
         });
-    }
-
-    fn expired(&self, now: Timestamp) -> Option<String> {
-        let expires = self.guard.tls.as_ref()?.expires;
-        (expires <= now).then(|| {
-            format!("the certificate of the web port expired at {expires}: scrapers refuse it")
-        })
     }
 }
 

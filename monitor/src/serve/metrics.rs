@@ -324,6 +324,10 @@ impl Families {
 
 /// The value of a label as Prometheus reads it.
 fn escape(out: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        out.push_str(value);
+        return;
+    }
     for c in value.chars() {
         match c {
             '\\' => out.push_str("\\\\"),

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use rcgen::{CertificateParams, Issuer, KeyPair};
 
 use super::super::{Guard, load_web};
@@ -75,7 +76,10 @@ fn certificates_and_users_are_taken_over() {
     assert_eq!(tls.expires.to_string(), "2099-01-02T00:00:00Z");
     assert!(!tls.needs_client);
     assert_eq!(guard.users.get("prom").map(String::as_str), Some(HASH));
-    assert_eq!(guard.weaknesses("0.0.0.0:10150".parse().unwrap()), Vec::<String>::new());
+    assert_eq!(
+        guard.weaknesses("0.0.0.0:10150".parse().unwrap(), Timestamp::UNIX_EPOCH),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -88,7 +92,7 @@ fn clients_may_or_must_have_a_certificate() {
             .unwrap();
         assert_eq!(guard.tls.as_ref().unwrap().needs_client, needed);
         // Who has a certificate needs no password.
-        let weaknesses = guard.weaknesses("0.0.0.0:10150".parse().unwrap());
+        let weaknesses = guard.weaknesses("0.0.0.0:10150".parse().unwrap(), Timestamp::UNIX_EPOCH);
         assert_eq!(weaknesses.is_empty(), needed, "{weaknesses:?}");
     }
 }
@@ -145,7 +149,9 @@ fn files_that_do_not_fit_are_faults() {
 #[test]
 fn what_is_unwise_is_said() {
     let folder = Folder::new("unwise");
-    let open = |guard: &Guard, at: &str| guard.weaknesses(at.parse().unwrap()).len();
+    let open = |guard: &Guard, at: &str| {
+        guard.weaknesses(at.parse().unwrap(), Timestamp::UNIX_EPOCH).len()
+    };
     let nothing = Guard::default();
     assert_eq!(open(&nothing, "127.0.0.1:1"), 0);
     assert_eq!(open(&nothing, "[::1]:1"), 0);
