@@ -195,7 +195,7 @@ fn wrong_passwords_in_a_loop() {
     // `prom` with the passwords `right` and `wrong`.
     const RIGHT: &str = "Authorization: Basic cHJvbTpyaWdodA==\r\n";
     const WRONG: &str = "Authorization: Basic cHJvbTp3cm9uZw==\r\n";
-    const HASH: &str = "$2b$08$iMDciIX9YZVJvAIWdvTuyez4SgNqhiS0Gaj/k20Sj4P37o2lagvlm";
+    const HASH: &str = "$2b$10$joi5SB78w.B4SOCUJ5m76eXZAs22Z7Ik5/1PhJ9mwaka81E0h.uOi";
     let pair = Pair::new();
     let web = daemon::folder(&pair.host).join("web.toml");
     std::fs::write(&web, format!("[basic_auth_users]\nprom = \"{HASH}\"\n")).unwrap();

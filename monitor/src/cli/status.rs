@@ -74,6 +74,7 @@ async fn report(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get("/api/v1/report")
         .header(header::HOST, "localhost")
+        .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())?;
     let read = async {
         let response: Response<Incoming> = sender.send_request(request).await?;
