@@ -37,7 +37,7 @@ pub(crate) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
     match (format, &result) {
         (Format::Json, _) => output::json(&answer(&file, &result))?,
         (Format::Text, Ok((config, guard))) => {
-            output::text(&summary(&file, config, guard, Clock.now())?)?
+            output::text(&summary(&file, config, guard, Clock.now())?)?;
         }
         (Format::Text, Err(faults)) => complain(&file, faults)?,
     }
