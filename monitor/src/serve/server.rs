@@ -1,6 +1,6 @@
 //! Accepts connections, on a thread of its own: whatever is asked, the counts are read in time.
 //!
-//! A connection carries one request, and is over after [`LONGEST`] however far it is.
+//! A connection carries one request, and is over in time however far it is (`connection`).
 
 use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
