@@ -91,7 +91,14 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
+
+    fn headers(text: &str) -> HeaderMap {
+        let value = format!("Basic {}", BASE64_STANDARD.encode(text));
+        HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])
+    }
 
     #[test]
     fn nobody_costs_as_much_as_somebody() {
@@ -107,10 +114,6 @@ mod tests {
     async fn only_the_right_password_of_the_hash_in_force_is_right() {
         let passwords = Passwords::new().unwrap();
         let users = |word| BTreeMap::from([("a".to_owned(), bcrypt::hash(word, 4).unwrap())]);
-        let headers = |text: &str| {
-            let value = format!("Basic {}", BASE64_STANDARD.encode(text));
-            HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())])
-        };
         let old = users("secret");
         for _ in 0..2 {
             assert!(passwords.are_right(&old, &headers("a:secret")).await);
@@ -121,5 +124,16 @@ mod tests {
         }
         assert!(!passwords.are_right(&users("other"), &headers("a:secret")).await);
         assert!(!passwords.are_right(&BTreeMap::new(), &headers("a:secret")).await);
+    }
+
+    #[tokio::test]
+    async fn a_password_that_was_right_waits_for_nobody() {
+        let passwords = Passwords::new().unwrap();
+        let users = BTreeMap::from([("a".to_owned(), bcrypt::hash("secret", 4).unwrap())]);
+        assert!(passwords.are_right(&users, &headers("a:secret")).await);
+        let _turn = passwords.turn.acquire().await.unwrap();
+        let (right, wrong) = (headers("a:secret"), headers("a:wrong"));
+        assert_eq!(passwords.are_right(&users, &right).now_or_never(), Some(true));
+        assert_eq!(passwords.are_right(&users, &wrong).now_or_never(), None);
     }
 }
