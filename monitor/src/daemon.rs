@@ -123,6 +123,7 @@ impl Daemon {
         let mut report =
             report::build(host, *started, &snapshot, expectations, &assessment, &known);
         report.state = Some(self.keeper.state());
+        report.notes = self.shared.web(|web| web.weaknesses.clone());
         self.changes.follow(&report).iter().for_each(logging::tell);
         self.shared.publish(report);
         self.keeper.keep(now, &self.ledger);

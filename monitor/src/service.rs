@@ -1,10 +1,12 @@
 //! What the daemon and systemd tell each other. Without systemd nobody listens.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+};
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use tokio::net::TcpListener;
 
 /// Says that every program is attached and the first report is there.
 pub fn ready() {
@@ -35,16 +37,19 @@ fn tell(state: &[NotifyState<'_>]) {
     }
 }
 
-/// The port of the pages: what systemd has opened by a socket unit, else opened here.
-pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let Some(inherited) = ListenFd::from_env().take_tcp_listener(0)? else {
-        return TcpListener::bind(address).await;
+/// The port of the pages: what systemd has opened by a socket unit, else opened here. It does not
+/// block.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = match ListenFd::from_env().take_tcp_listener(0)? {
+        None => TcpListener::bind(address)?,
+        Some(inherited) => {
+            let opened = inherited.local_addr()?;
+            if opened != address {
+                tracing::warn!(%opened, config = %address, "systemd opened another port than the config has");
+            }
+            inherited
+        }
     };
-    inherited.set_nonblocking(true)?;
-    let listener = TcpListener::from_std(inherited)?;
-    let inherited = listener.local_addr()?;
-    if inherited != address {
-        tracing::warn!(%inherited, config = %address, "systemd opened another port than the config has");
-    }
+    listener.set_nonblocking(true)?;
     Ok(listener)
 }

@@ -9,11 +9,20 @@ use std::{env, fmt::Write as _, fs, path::Path};
 use jiff::tz::TimeZone;
 use monitor::{
     report::{Report, text},
-    serve::{Reload, metrics},
+    serve::{Refusal, Reload, WebState, metrics},
 };
 
 fn sample() -> Report {
     serde_json::from_str(include_str!("golden/report.json")).unwrap()
+}
+
+fn metrics(report: &Report, reload: Reload) -> String {
+    let mut web = WebState::default();
+    web.certificate_expires = Some(report.taken);
+    web.refuse(Refusal::Password);
+    let mut text = Vec::new();
+    metrics::write(&mut text, report, reload, &web).unwrap();
+    String::from_utf8(text).unwrap()
 }
 
 fn compare(file: &str, text: &str) {
@@ -34,7 +43,7 @@ fn status_reads_like_advice() {
 fn metrics_are_these() {
     let report = sample();
     let reload = Reload { successful: false, last_success: report.started };
-    let text = metrics::render(&report, reload).unwrap();
+    let text = metrics(&report, reload);
     let ours: Vec<&str> = text.lines().filter(|line| line.contains("backupflow_")).collect();
     compare("tests/golden/metrics.txt", &format!("{}\n", ours.join("\n")));
     assert!(text.contains("process_resident_memory_bytes"));
@@ -44,7 +53,7 @@ fn metrics_are_these() {
 fn every_metric_of_the_table_is_in_the_sample() {
     let report = sample();
     let reload = Reload { successful: true, last_success: report.started };
-    let text = metrics::render(&report, reload).unwrap();
+    let text = metrics(&report, reload);
     for (name, _, _) in metrics::METRICS {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
     }

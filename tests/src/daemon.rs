@@ -57,10 +57,23 @@ fn directory(namespace: &Namespace) -> PathBuf {
     env::temp_dir().join(namespace.name())
 }
 
-/// A config of which no map is left pinned and no file is left, unless it says itself where.
-fn on_its_own(config: &str, directory: &Path) -> String {
-    let state = format!("file = \"{}\"\n", directory.join("state.json").display());
-    let keys = [("[kernel]\n", "pin", "pin = \"/proc/nowhere\"\n"), ("[state]\n", "file", &state)];
+/// Where files for a daemon of a namespace may be before it starts. It goes with the daemon.
+pub fn folder(namespace: &Namespace) -> PathBuf {
+    let directory = directory(namespace);
+    fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+/// A config of which no map is left pinned and no file is left, and which has a status socket of its
+/// own, unless it says itself where.
+fn of_its_own(config: &str, namespace: &Namespace) -> String {
+    let state = format!("file = \"{}\"\n", directory(namespace).join("state.json").display());
+    let socket = format!("socket = \"{}\"\n", socket(namespace).display());
+    let keys = [
+        ("[kernel]\n", "pin", "pin = \"/proc/nowhere\"\n"),
+        ("[state]\n", "file", &state),
+        ("[status]\n", "socket", &socket),
+    ];
     keys.into_iter().fold(config.to_owned(), |config, (section, key, line)| {
         if config.contains(&format!("\n{key} = ")) {
             config
@@ -70,6 +83,11 @@ fn on_its_own(config: &str, directory: &Path) -> String {
             format!("{config}\n{section}{line}")
         }
     })
+}
+
+/// Where its status socket is.
+fn socket(namespace: &Namespace) -> PathBuf {
+    directory(namespace).join("status.sock")
 }
 
 impl<'n> Daemon<'n> {
@@ -109,9 +127,8 @@ impl<'n> Daemon<'n> {
         config: &str,
         arguments: &[&str],
     ) -> Self {
-        let directory = directory(namespace);
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("config.toml"), on_its_own(config, &directory)).unwrap();
+        let directory = folder(namespace);
+        fs::write(directory.join("config.toml"), of_its_own(config, namespace)).unwrap();
         let log = fs::File::create(directory.join("log")).unwrap();
         let etc = directory.join("etc");
         let mut command = program("nsenter");
@@ -143,7 +160,7 @@ impl<'n> Daemon<'n> {
         if let Some(status) = self.child.try_wait().unwrap() {
             panic!("the daemon ended with {status}:\n{}", self.log());
         }
-        match self.ask("/readyz", "") {
+        match self.ask_socket("/readyz") {
             Ok(Response { status: 200, .. }) => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -171,7 +188,7 @@ impl<'n> Daemon<'n> {
 
     /// Replaces the config and tells it so.
     pub fn reload(&self, config: &str) {
-        fs::write(self.config_file(), on_its_own(config, &self.directory)).unwrap();
+        fs::write(self.config_file(), of_its_own(config, self.namespace)).unwrap();
         self.signal(Signal::SIGHUP);
     }
 
@@ -198,24 +215,46 @@ impl<'n> Daemon<'n> {
         self.namespace.inside(|| http::get(LISTEN, path, headers))
     }
 
+    /// Asks for a page at the status socket.
+    pub fn ask_socket(&self, path: &str) -> std::io::Result<Response> {
+        http::ask_socket(&socket(self.namespace), path)
+    }
+
     fn page(&self, path: &str) -> String {
-        let response = self.ask(path, "").unwrap();
+        let response = self.ask_socket(path).unwrap();
         assert_eq!(response.status, 200, "{path}: {}", response.text());
         response.text()
     }
 
     /// What `status` says, and its exit code.
     pub fn status(&self) -> (Option<i32>, String) {
+        let (code, stdout, _) = self.command("status");
+        (code, stdout)
+    }
+
+    /// The exit code and all that another command says of the same config.
+    pub fn run(&self, command: &str) -> (Option<i32>, String) {
+        let (code, stdout, stderr) = self.command(command);
+        (code, stdout + &stderr)
+    }
+
+    /// How it ended of its own accord; an error while it runs.
+    pub fn ended(&mut self) -> Result<ExitStatus, &'static str> {
+        self.child.try_wait().unwrap().ok_or("it runs")
+    }
+
+    fn command(&self, command: &str) -> (Option<i32>, String, String) {
         let output = output(
             program("nsenter")
                 .arg(format!("--net={}", self.namespace.path().display()))
                 .arg("--")
                 .arg(binary())
-                .args(["status", "--config"])
+                .args([command, "--config"])
                 .arg(self.config_file())
                 .env("COLUMNS", "100"),
         );
-        (output.status.code(), text(&output).0)
+        let (stdout, stderr) = text(&output);
+        (output.status.code(), stdout, stderr)
     }
 
     /// The text of `/metrics`.

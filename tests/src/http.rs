@@ -1,8 +1,10 @@
 //! Just enough of HTTP to ask the daemon.
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::net::UnixStream,
+    path::Path,
     time::Duration,
 };
 
@@ -36,8 +38,18 @@ impl Response {
 /// Asks for a page, on a thread that is in the right namespace.
 pub(crate) fn get(address: SocketAddr, path: &str, headers: &str) -> io::Result<Response> {
     const PATIENCE: Duration = Duration::from_secs(5);
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
+    let socket = TcpStream::connect_timeout(&address, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
+    exchange(socket, path, headers)
+}
+
+/// Asks for a page at a socket in the file system.
+pub fn ask_socket(socket: &Path, path: &str) -> io::Result<Response> {
+    exchange(UnixStream::connect(socket)?, path, "")
+}
+
+/// Asks for a page over an open connection.
+pub fn exchange(mut socket: impl Read + Write, path: &str, headers: &str) -> io::Result<Response> {
     write!(socket, "GET {path} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n")?;
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer)?;

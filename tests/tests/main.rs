@@ -57,4 +57,8 @@ mod verdicts;
 #[cfg(test)]
 mod watch;
 #[cfg(test)]
+mod web;
+#[cfg(test)]
+mod web_attacks;
+#[cfg(test)]
 mod wire_counts;

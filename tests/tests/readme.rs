@@ -49,6 +49,7 @@ fn commands_of_the_readme_work_as_they_stand() {
     script.push_str("mount -t tmpfs none /usr/local/bin\n");
     script.push_str("mount -t tmpfs none /etc\n");
     script.push_str("mount -t tmpfs none /var/lib\n");
+    script.push_str("mount -t tmpfs none /run\n");
     let mut run = 0;
     for block in &blocks {
         for line in block.lines() {

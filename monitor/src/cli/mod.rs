@@ -97,6 +97,8 @@ enum Command {
     /// Say what of this kernel and of this process's rights is there, and what is lost without it.
     Doctor {
         #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
         output: Output,
     },
     /// Look up the documented flows.
@@ -149,7 +151,7 @@ impl Arguments {
                 replay::run(&file, &config.config, host, output.format)
             }
             Command::Suggest { watch, output } => suggest::run(watch, output.format),
-            Command::Doctor { output } => doctor::run(output.format),
+            Command::Doctor { config, output } => doctor::run(&config.config, output.format),
             Command::Catalog { command } => catalog::run(command),
         }
     }

@@ -2,11 +2,10 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::oneshot,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -15,15 +14,12 @@ use crate::{
     daemon::{Daemon, Options},
     kernel::support,
     logging,
-    serve::{Shared, router},
+    serve::{Server, Shared},
     service,
 };
 
 /// How often the counts are read.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// How long open requests may take after the daemon was told to stop.
-const GRACE: Duration = Duration::from_secs(3);
 
 pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let config = config::load(&options.config)?;
@@ -42,32 +38,24 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// Watches and serves until SIGTERM or SIGINT.
 async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
-    let listener = service::listen(config.web.listen)
-        .await
-        .with_context(|| format!("listening on {}", config.web.listen))?;
-    tracing::info!(listen = %listener.local_addr()?, "serving");
     let shared = Shared::new(Clock);
-    let (stop_serving, serving_stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router(shared.clone())).with_graceful_shutdown(async {
-        _ = serving_stopped.await;
-    });
-    let server = tokio::spawn(server.into_future());
-
-    let mut daemon = Daemon::start(&config, options, shared).await?;
-    watch(&mut daemon).await?;
-
-    service::stopping();
-    tracing::info!("stopping");
-    _ = stop_serving.send(());
-    if timeout(GRACE, server).await.is_err() {
-        tracing::warn!("requests were still open");
-    }
-    daemon.stop().await;
-    Ok(())
+    let mut server = Server::start(&config.web, &config.status, shared.clone()).await?;
+    let watched = match Daemon::start(&config, options, shared).await {
+        Ok(mut daemon) => {
+            let watched = watch(&mut daemon, &mut server).await;
+            service::stopping();
+            tracing::info!("stopping");
+            daemon.stop().await;
+            watched
+        }
+        Err(error) => Err(error),
+    };
+    server.stop().await;
+    watched
 }
 
 /// Does what is due, until told to stop.
-async fn watch(daemon: &mut Daemon) -> anyhow::Result<()> {
+async fn watch(daemon: &mut Daemon, server: &mut Server) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -87,6 +75,7 @@ async fn watch(daemon: &mut Daemon) -> anyhow::Result<()> {
             }
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
+            () = server.ended() => bail!("the web port is not served any more"),
             _ = ticks.tick() => {
                 daemon.tick()?;
                 service::alive();

@@ -1,9 +1,18 @@
 //! `status`: what the running daemon says.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{io, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::{Request, Response, StatusCode, body::Incoming, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
 use jiff::tz::TimeZone;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
 
 use super::{Format, output};
 use crate::{
@@ -15,7 +24,7 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A report is never larger than this.
-const MOST_BYTES: u64 = 64 << 20;
+const MOST_BYTES: usize = 64 << 20;
 
 pub(super) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
     let report = ask(&config::load(config)?)?;
@@ -31,20 +40,53 @@ pub(super) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
 
 /// The latest report of the running daemon.
 pub(super) fn ask(config: &Config) -> anyhow::Result<Report> {
-    let listen = config.web.listen;
-    let url = format!("http://{listen}/api/v1/report");
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(TIMEOUT))
-        .http_status_as_error(false)
-        .build()
-        .into();
-    let mut response = agent.get(&url).call().with_context(|| {
-        format!("no daemon answers at {listen}: is backupflow.service running?")
-    })?;
-    let body = response.body_mut().with_config().limit(MOST_BYTES).read_to_string()?;
-    if response.status() != 200 {
-        bail!("the daemon at {listen} answers: {}", body.trim());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (status, body) = runtime
+        .block_on(async { timeout(TIMEOUT, fetch(config)).await })
+        .context("the daemon takes too long to answer")??;
+    if status != StatusCode::OK {
+        bail!("the daemon answers: {}", body.trim());
     }
-    serde_json::from_str(&body)
-        .with_context(|| format!("what answers at {listen} is not backupflow of this version"))
+    serde_json::from_str(&body).context("what answers is not backupflow of this version")
+}
+
+/// Asks at the status socket; at the web port where there is no socket, and the port asks for nothing.
+async fn fetch(config: &Config) -> anyhow::Result<(StatusCode, String)> {
+    let socket = config.status.socket.display();
+    let listen = config.web.listen;
+    match UnixStream::connect(&config.status.socket).await {
+        Ok(stream) => report(stream).await,
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            bail!("{socket} may not be asked by this user: see `mode` and `group` of `[status]`")
+        }
+        Err(error) if config.web.config_file.is_some() => Err(error).with_context(|| {
+            format!("no daemon answers at {socket}: is backupflow.service running?")
+        }),
+        Err(_) => {
+            let stream = TcpStream::connect(listen).await.with_context(|| {
+                format!("no daemon answers at {socket} or {listen}: is backupflow.service running?")
+            })?;
+            report(stream).await
+        }
+    }
+}
+
+async fn report(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> anyhow::Result<(StatusCode, String)> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get("/api/v1/report")
+        .header(header::HOST, "localhost")
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())?;
+    let read = async {
+        let response: Response<Incoming> = sender.send_request(request).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MOST_BYTES).collect().await;
+        let body = body.map_err(anyhow::Error::from_boxed)?.to_bytes();
+        anyhow::Ok((status, String::from_utf8(body.into())?))
+    };
+    // The connection ends with the answer.
+    let (answer, _) = tokio::join!(read, connection);
+    answer
 }

@@ -1,4 +1,4 @@
-//! `[web]`, `[kernel]` and `[state]`: how the daemon itself runs.
+//! `[web]`, `[status]`, `[kernel]` and `[state]`: how the daemon itself runs.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,16 +13,21 @@ const PORT: u16 = 10150;
 /// The bounds of the flow map's capacity.
 const FLOWS: std::ops::RangeInclusive<u32> = 16..=1_048_576;
 
+/// The longest path of a socket in bytes, less what a name beside it needs.
+const LONGEST_SOCKET: usize = 96;
+
 /// What the daemon serves, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Web {
     /// The address and port that the status page, the report and the metrics are served on.
     pub listen: SocketAddr,
+    /// The file that guards it with TLS and passwords, a full path.
+    pub config_file: Option<PathBuf>,
 }
 
 impl Default for Web {
     fn default() -> Self {
-        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT) }
+        Self { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), PORT), config_file: None }
     }
 }
 
@@ -56,20 +61,81 @@ impl Default for State {
     }
 }
 
-pub(super) fn mean_web(web: &written::Web, log: &mut Log<'_>) -> Option<Web> {
-    if let Field::Given(file) = &web.config_file {
-        let help = "remove the key, and keep `listen` on a loopback address or behind a proxy that asks for passwords";
-        log.fault(
-            &file.place,
-            "this version has no TLS and no passwords yet, so it would serve unprotected",
-            Some(help.to_owned()),
-        );
+/// Where `status` asks the running daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The socket, a full path.
+    pub socket: PathBuf,
+    /// Whether the file says where: then the daemon does not start without it.
+    pub required: bool,
+    /// Its permissions.
+    pub mode: u32,
+    /// The name of its group; that of the daemon where it is absent.
+    pub group: Option<String>,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        let socket = PathBuf::from("/run/backupflow/status.sock");
+        Self { socket, required: false, mode: 0o660, group: None }
     }
-    match &web.listen {
-        Field::Absent => Some(Web::default()),
+}
+
+pub(super) fn mean_status(status: &written::Status, log: &mut Log<'_>) -> Option<Status> {
+    let default = Status::default();
+    let socket = match &status.socket {
+        Field::Absent => Some(default.socket),
         Field::Invalid => None,
-        Field::Given(listen) => mean_listen(listen, log).map(|listen| Web { listen }),
+        Field::Given(socket) => mean_socket(socket, log),
+    };
+    let mode = match &status.mode {
+        Field::Absent => Some(default.mode),
+        Field::Invalid => None,
+        Field::Given(mode) => mean_mode(mode, log),
+    };
+    let group = match &status.group {
+        Field::Given(group) => Some(group.value.clone()),
+        Field::Absent | Field::Invalid => None,
+    };
+    let required = matches!(status.socket, Field::Given(_));
+    Some(Status { socket: socket?, required, mode: mode?, group })
+}
+
+fn mean_socket(socket: &At<String>, log: &mut Log<'_>) -> Option<PathBuf> {
+    if socket.value.len() > LONGEST_SOCKET {
+        let message = format!(
+            "the path has {} bytes, at most {LONGEST_SOCKET} are possible",
+            socket.value.len()
+        );
+        log.fault(&socket.place, message, None);
+        return None;
     }
+    mean_path(socket, "/run/backupflow/status.sock", log)
+}
+
+fn mean_mode(mode: &At<String>, log: &mut Log<'_>) -> Option<u32> {
+    let digits = mode.value.strip_prefix('0').filter(|digits| digits.len() == 3);
+    let number = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok());
+    if number.is_none() {
+        let message = format!("{} is not a mode", words::quote(&mode.value));
+        let help = "write four digits, such as `0660`: the owner and the group may ask".to_owned();
+        log.fault(&mode.place, message, Some(help));
+    }
+    number
+}
+
+pub(super) fn mean_web(web: &written::Web, log: &mut Log<'_>) -> Option<Web> {
+    let config_file = match &web.config_file {
+        Field::Absent => Some(None),
+        Field::Invalid => None,
+        Field::Given(file) => mean_path(file, "/etc/backupflow/web.toml", log).map(Some),
+    };
+    let listen = match &web.listen {
+        Field::Absent => Some(Web::default().listen),
+        Field::Invalid => None,
+        Field::Given(listen) => mean_listen(listen, log),
+    };
+    Some(Web { listen: listen?, config_file: config_file? })
 }
 
 fn mean_listen(listen: &At<String>, log: &mut Log<'_>) -> Option<SocketAddr> {
@@ -101,9 +167,7 @@ pub(super) fn mean_kernel(kernel: &written::Kernel, log: &mut Log<'_>) -> Option
     let pin = match &kernel.pin {
         Field::Absent => Some(Kernel::default().pin),
         Field::Invalid => None,
-        Field::Given(pin) => {
-            mean_path(pin, "a directory in bpffs, such as `/sys/fs/bpf/backupflow`", log)
-        }
+        Field::Given(pin) => mean_path(pin, "/sys/fs/bpf/backupflow", log),
     };
     Some(Kernel { flows: flows?, disable: disable?, pin: pin? })
 }
@@ -151,19 +215,19 @@ pub(super) fn mean_state(state: &written::State, log: &mut Log<'_>) -> Option<St
         Field::Absent => Some(State::default()),
         Field::Invalid => None,
         Field::Given(file) => {
-            let file = mean_path(file, "a file, such as `/var/lib/backupflow/state.json`", log)?;
+            let file = mean_path(file, "/var/lib/backupflow/state.json", log)?;
             Some(State { file })
         }
     }
 }
 
-/// A full path that is not the root; `what` says what it is to name.
-fn mean_path(path: &At<String>, what: &str, log: &mut Log<'_>) -> Option<PathBuf> {
-    let full = PathBuf::from(&path.value);
-    if full.is_absolute() && full.parent().is_some() {
-        return Some(full);
+/// A full path, for which `example` stands in the help.
+fn mean_path(written: &At<String>, example: &str, log: &mut Log<'_>) -> Option<PathBuf> {
+    let path = PathBuf::from(&written.value);
+    if path.is_absolute() && path.parent().is_some() {
+        return Some(path);
     }
-    let message = format!("{} is no full path", words::quote(&path.value));
-    log.fault(&path.place, message, Some(format!("write {what}")));
+    let message = format!("{} is no full path", words::quote(&written.value));
+    log.fault(&written.place, message, Some(format!("write one such as `{example}`")));
     None
 }

@@ -1,4 +1,4 @@
-//! Reading the config from the disk: the only I/O of this module.
+//! Reading a file from the disk.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -17,22 +17,26 @@ const LARGEST: u64 = 1 << 20;
 /// As [`parse`](super::parse); a file that cannot be read, is larger than 1 MiB or is not UTF-8 is a fault too.
 pub fn load(path: &Path) -> Result<Config, Faults> {
     let file = path.display().to_string();
-    let bytes = match read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let help = (error.kind() == io::ErrorKind::NotFound)
-                .then(|| "name another file with `--config FILE`".to_owned());
-            let message = format!("cannot read the file: {error}");
-            return Err(Faults::unreadable(file, message, help));
-        }
-    };
-    match String::from_utf8(bytes) {
-        Ok(text) => super::parse(&file, &text),
-        Err(error) => Err(not_utf8(&file, error.as_bytes(), error.utf8_error().valid_up_to())),
-    }
+    let text = text(&file, read(path), "name another file with `--config FILE`")?;
+    super::parse(&file, &text)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// The text of a file that was read; `help` says what to do where it is not there.
+pub(super) fn text(file: &str, bytes: io::Result<Vec<u8>>, help: &str) -> Result<String, Faults> {
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let help = (error.kind() == io::ErrorKind::NotFound).then(|| help.to_owned());
+            let message = format!("cannot read the file: {error}");
+            return Err(Faults::unreadable(file.to_owned(), message, help));
+        }
+    };
+    String::from_utf8(bytes)
+        .map_err(|error| not_utf8(file, error.as_bytes(), error.utf8_error().valid_up_to()))
+}
+
+/// The bytes of a file that is not larger than a config may be.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;

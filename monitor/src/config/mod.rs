@@ -5,6 +5,7 @@
 //! the catalog. Faults are collected in one `Log` all the
 //! way, so that a file with five mistakes needs one round of corrections. A [`Config`] exists only if there was none.
 
+mod certificates;
 mod choice;
 mod daemon;
 mod fault;
@@ -16,20 +17,24 @@ mod presence;
 mod render;
 mod schedule;
 mod section;
+mod stamp;
 mod system;
 #[cfg(test)]
 mod tests;
+mod web;
 mod words;
 mod written;
 
 use std::collections::BTreeMap;
 
-pub use self::daemon::{Kernel, State, Web};
+pub use self::daemon::{Kernel, State, Status, Web};
 pub use self::fault::{Fault, Faults};
 pub use self::file::load;
 pub use self::peer::Peer;
 pub use self::presence::{Due, Presence};
 pub use self::schedule::Schedule;
+pub use self::stamp::Stamp;
+pub use self::web::{Guard, Guarded, Tls, load as load_web};
 
 /// Where the config is looked for unless a command names another file.
 pub const DEFAULT_PATH: &str = "/etc/backupflow/config.toml";
@@ -41,6 +46,8 @@ pub struct Config {
     pub systems: Vec<System>,
     /// What the daemon serves, and where.
     pub web: Web,
+    /// Where `status` asks.
+    pub status: Status,
     /// Sizes of what the kernel programs keep.
     pub kernel: Kernel,
     /// What is kept over a restart.
@@ -77,8 +84,7 @@ pub struct System {
 /// Everything that is wrong with the text, syntax and meaning together, in the order of the text. Where a line cannot be
 /// parsed, what would only follow from that is left out.
 pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
-    // Editors on other systems write a byte order mark; it would shift every column of the first line.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = without_mark(text);
     let mut log = log::Log::new(file, text);
     let (table, errors) = toml::de::DeTable::parse_recoverable(text);
     for error in &errors {
@@ -87,12 +93,18 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
     let written = written::Document::read(table.get_ref(), &mut log);
     let systems = system::mean_all(&written.systems, &mut log);
     let web = daemon::mean_web(&written.web, &mut log);
+    let status = daemon::mean_status(&written.status, &mut log);
     let kernel = daemon::mean_kernel(&written.kernel, &mut log);
     let state = daemon::mean_state(&written.state, &mut log);
-    match (systems, web, kernel, state) {
-        (Some(systems), Some(web), Some(kernel), Some(state)) if log.is_clean() => {
-            Ok(Config { systems, web, kernel, state })
+    match (systems, web, status, kernel, state) {
+        (Some(systems), Some(web), Some(status), Some(kernel), Some(state)) if log.is_clean() => {
+            Ok(Config { systems, web, status, kernel, state })
         }
         _ => Err(log.finish()),
     }
+}
+
+/// Editors on other systems write a byte order mark; it would shift every column of the first line.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }

@@ -10,6 +10,7 @@ use super::section::{self, Field, Section};
 pub(super) struct Document {
     pub(super) systems: Systems,
     pub(super) web: Web,
+    pub(super) status: Status,
     pub(super) kernel: Kernel,
     pub(super) state: State,
 }
@@ -64,6 +65,14 @@ pub(super) struct Web {
     pub(super) config_file: Field<String>,
 }
 
+/// `[status]`.
+#[derive(Debug)]
+pub(super) struct Status {
+    pub(super) socket: Field<String>,
+    pub(super) mode: Field<String>,
+    pub(super) group: Field<String>,
+}
+
 /// `[kernel]`.
 #[derive(Debug)]
 pub(super) struct Kernel {
@@ -84,6 +93,7 @@ impl Document {
         let read = Self {
             systems: Systems::read(&mut top, log),
             web: Web::read(top.section("web", log), log),
+            status: Status::read(top.section("status", log), log),
             kernel: Kernel::read(top.section("kernel", log), log),
             state: State::read(top.section("state", log), log),
         };
@@ -193,6 +203,21 @@ impl Web {
         let read = Self {
             listen: section.string("listen", log),
             config_file: section.string("config_file", log),
+        };
+        section.finish(log);
+        read
+    }
+}
+
+impl Status {
+    fn read(section: Option<Section<'_, '_>>, log: &mut Log<'_>) -> Self {
+        let Some(mut section) = section else {
+            return Self { socket: Field::Absent, mode: Field::Absent, group: Field::Absent };
+        };
+        let read = Self {
+            socket: section.string("socket", log),
+            mode: section.string("mode", log),
+            group: section.string("group", log),
         };
         section.finish(log);
         read

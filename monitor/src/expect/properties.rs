@@ -12,7 +12,7 @@ use proptest::{
 };
 
 use super::*;
-use crate::config::{Config, Kernel, State, System, Web};
+use crate::config::{Config, Kernel, State, Status, System, Web};
 
 fn ids(ids: impl Iterator<Item: AsRef<str>>) -> Vec<String> {
     ids.map(|id| id.as_ref().to_owned()).collect()
@@ -69,7 +69,13 @@ proptest! {
     fn expectations_of_any_roles_and_peers_are_told_apart(system in system()) {
         let roles = system.product.with_included(&system.roles);
         let peers = system.peers.clone();
-        let config = Config { systems: vec![system.clone()], web: Web::default(), kernel: Kernel::default(), state: State::default() };
+        let config = Config {
+            systems: vec![system.clone()],
+            web: Web::default(),
+            status: Status::default(),
+            kernel: Kernel::default(),
+            state: State::default(),
+        };
         let expectations = expectations(&config);
         let keys: BTreeSet<&Key> = expectations.iter().map(|expectation| &expectation.key).collect();
         prop_assert_eq!(keys.len(), expectations.len());

@@ -18,16 +18,16 @@ pub enum BtfError {
 
 /// The types of a kernel, as far as they are asked for here.
 #[derive(Debug)]
-pub struct Btf {
-    types: Vec<Type>,
-    by_name: BTreeMap<String, usize>,
+pub struct Btf<'b> {
+    types: Vec<Type<'b>>,
+    by_name: BTreeMap<&'b str, usize>,
 }
 
 #[derive(Debug)]
-enum Type {
+enum Type<'b> {
     /// Struct or union.
-    Composite(Vec<Member>),
-    Enum(Vec<(String, u32)>),
+    Composite(Vec<Member<'b>>),
+    Enum(Vec<(&'b str, u32)>),
     /// Typedef, const, volatile or a tag: stands for another.
     Alias(u32),
     Pointer(u32),
@@ -37,8 +37,8 @@ enum Type {
 }
 
 #[derive(Debug)]
-struct Member {
-    name: String,
+struct Member<'b> {
+    name: &'b str,
     kind: u32,
     /// Offset in bits.
     offset: u32,
@@ -46,9 +46,9 @@ struct Member {
 
 const MAGIC: u16 = 0xeb9f;
 
-impl Btf {
-    /// Reads a description.
-    pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
+impl<'b> Btf<'b> {
+    /// Reads a description, whose names it borrows.
+    pub fn parse(bytes: &'b [u8]) -> Result<Self, BtfError> {
         let header = Reader { bytes, at: 0 };
         if header.u16(0)? != MAGIC {
             return Err(BtfError::Damaged);
@@ -69,7 +69,7 @@ impl Btf {
             // A forward declaration has the name too, and no members.
             let is_kept = matches!(read, Type::Composite(_) | Type::Enum(_) | Type::Alias(_));
             if !name.is_empty() && is_kept {
-                by_name.entry(name.to_owned()).or_insert(all.len());
+                by_name.entry(name).or_insert(all.len());
             }
             all.push(read);
         }
@@ -95,7 +95,7 @@ impl Btf {
         let found = self.by_name.get(name).and_then(|index| self.types.get(*index));
         match found {
             Some(Type::Enum(values)) => {
-                values.iter().map(|(name, value)| (*value, name.as_str())).collect()
+                values.iter().map(|(name, value)| (*value, *name)).collect()
             }
             _ => BTreeMap::new(),
         }
@@ -103,7 +103,7 @@ impl Btf {
 
     /// How many arguments a tracepoint has; `None` where the kernel has no such tracepoint.
     pub fn arguments(&self, tracepoint: &str) -> Option<u32> {
-        let handler = *self.by_name.get(&format!("btf_trace_{tracepoint}"))?;
+        let handler = *self.by_name.get(format!("btf_trace_{tracepoint}").as_str())?;
         let Type::Pointer(kind) = self.types.get(self.resolve(u32::try_from(handler).ok()?))?
         else {
             return None;
@@ -166,7 +166,12 @@ impl Reader<'_> {
     }
 
     /// What follows the head of a type.
-    fn body(&mut self, info: u32, size_or_type: u32, strings: &[u8]) -> Result<Type, BtfError> {
+    fn body<'b>(
+        &mut self,
+        info: u32,
+        size_or_type: u32,
+        strings: &'b [u8],
+    ) -> Result<Type<'b>, BtfError> {
         let count = info & 0xffff;
         let has_bit_fields = info >> 31 == 1;
         Ok(match (info >> 24) & 0x1f {
@@ -174,7 +179,7 @@ impl Reader<'_> {
             4 | 5 => {
                 let mut members = Vec::new();
                 for _ in 0..count {
-                    let name = text(strings, self.next()?)?.to_owned();
+                    let name = text(strings, self.next()?)?;
                     let kind = self.next()?;
                     let offset = self.next()?;
                     let offset = if has_bit_fields { offset & 0x00ff_ffff } else { offset };
@@ -185,7 +190,7 @@ impl Reader<'_> {
             6 => {
                 let mut values = Vec::new();
                 for _ in 0..count {
-                    values.push((text(strings, self.next()?)?.to_owned(), self.next()?));
+                    values.push((text(strings, self.next()?)?, self.next()?));
                 }
                 Type::Enum(values)
             }
@@ -236,8 +241,8 @@ mod tests {
 
     use super::*;
 
-    fn running() -> Btf {
-        Btf::parse(&fs::read(PATH).unwrap()).unwrap()
+    fn running() -> Btf<'static> {
+        Btf::parse(fs::read(PATH).unwrap().leak()).unwrap()
     }
 
     #[test]

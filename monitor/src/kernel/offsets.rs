@@ -41,7 +41,7 @@ impl Knowledge {
     }
 }
 
-fn offsets(btf: &Btf, watched_namespace: u32) -> Result<Offsets, BtfError> {
+fn offsets(btf: &Btf<'_>, watched_namespace: u32) -> Result<Offsets, BtfError> {
     Ok(Offsets {
         skb_head: btf.offset("sk_buff", "head")?,
         skb_mac_header: btf.offset("sk_buff", "mac_header")?,
@@ -74,7 +74,7 @@ fn offsets(btf: &Btf, watched_namespace: u32) -> Result<Offsets, BtfError> {
 }
 
 /// Numbers shift between kernels, names do not.
-fn reasons(btf: &Btf) -> BTreeMap<u32, String> {
+fn reasons(btf: &Btf<'_>) -> BTreeMap<u32, String> {
     btf.enumerators("skb_drop_reason")
         .into_iter()
         .map(|(number, name)| {

@@ -68,6 +68,7 @@ pub fn build(
             })
             .collect(),
         state: None,
+        notes: Vec::new(),
     }
 }
 

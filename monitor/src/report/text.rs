@@ -40,6 +40,9 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     if let Some(State { file, fault: Some(fault), .. }) = &report.state {
         _ = writeln!(out, "not kept over a restart: {file}: {fault}");
     }
+    for note in &report.notes {
+        _ = writeln!(out, "note: {note}");
+    }
     names(&mut out, report, zone);
     out
 }

@@ -1,18 +1,25 @@
 //! The pages: `/`, `/metrics`, `/api/v1/report`, `/healthz` and `/readyz`.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
 
 use axum::{
-    Json, Router,
+    Router,
     extract::State,
-    http::{StatusCode, header},
-    response::{Html, IntoResponse as _, Response},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use tower_http::compression::CompressionLayer;
 
-use super::{history::History, metrics, page};
+use super::{
+    history::History,
+    metrics, page,
+    pages::{Kind, Pages},
+    web::WebState,
+};
 use crate::{clock::Clock, report::Report};
 
 /// How old the last report may be before the daemon counts as hung.
@@ -30,6 +37,7 @@ struct Latest {
     report: Option<Arc<Report>>,
     history: History,
     reload: Reload,
+    web: WebState,
 }
 
 /// How the config was last read.
@@ -61,6 +69,7 @@ impl Shared {
                 report: None,
                 history: History::default(),
                 reload,
+                web: WebState::default(),
             })),
             clock,
         }
@@ -94,6 +103,11 @@ impl Shared {
         }
     }
 
+    /// Notes something about the web port, or asks.
+    pub fn web<T>(&self, f: impl FnOnce(&mut WebState) -> T) -> T {
+        self.with(|latest| f(&mut latest.web))
+    }
+
     fn report(&self) -> Option<Arc<Report>> {
         self.with(|latest| latest.report.clone())
     }
@@ -109,55 +123,97 @@ impl Shared {
     }
 }
 
+/// What the pages are made from.
+#[derive(Clone, Debug)]
+struct Served {
+    shared: Shared,
+    pages: Pages,
+}
+
 /// Every page.
-pub fn router(shared: Shared) -> Router {
+pub(super) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/", get(status_page))
         .route("/metrics", get(metrics_page))
         .route("/api/v1/report", get(report_page))
         .route("/healthz", get(health_page))
         .route("/readyz", get(ready_page))
-        .layer(CompressionLayer::new())
-        .with_state(shared)
+        .with_state(Served { shared, pages: Pages::default() })
 }
 
 /// The page asks for nothing else, and a browser holds it to that.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-async fn status_page(State(shared): State<Shared>) -> Response {
-    let Some(report) = shared.report() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no report yet\n").into_response();
-    };
-    let page = shared.with(|latest| page::render(&report, &latest.history, &TimeZone::system()));
+async fn status_page(State(served): State<Served>, headers: HeaderMap) -> Response {
+    let shared = served.shared.clone();
+    let page = served.page("/", "text/html; charset=utf-8", &headers, |report, out| {
+        let zone = TimeZone::system();
+        let page = shared.with(|latest| page::render(report, &latest.history, &zone));
+        out.write_all(page.as_bytes())
+    });
     let headers = [
         (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, Html(page)).into_response()
+    (headers, page).into_response()
 }
 
-async fn metrics_page(State(shared): State<Shared>) -> Response {
-    // Not a scrape without the series of flows: they would seem to have come into being later.
-    let Some(report) = shared.report() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "no report yet\n").into_response();
-    };
-    match metrics::render(&report, shared.reload()) {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+async fn metrics_page(State(served): State<Served>, headers: HeaderMap) -> Response {
+    let shared = served.shared.clone();
+    served.page("/metrics", metrics::CONTENT_TYPE, &headers, |report, out| {
+        let web = shared.web(|web| web.clone());
+        metrics::write(out, report, shared.reload(), &web)
+    })
+}
+
+async fn report_page(State(served): State<Served>, headers: HeaderMap) -> Response {
+    served.page("/api/v1/report", "application/json", &headers, |report, out| {
+        Ok(serde_json::to_writer(out, report)?)
+    })
+}
+
+impl Served {
+    fn page(
+        &self,
+        path: &'static str,
+        content_type: &'static str,
+        headers: &HeaderMap,
+        make: impl FnOnce(&Report, &mut dyn Write) -> io::Result<()>,
+    ) -> Response {
+        // Not a scrape without the series of flows: they would seem to have come into being later.
+        let Some(report) = self.shared.report() else {
+            return (StatusCode::SERVICE_UNAVAILABLE, "no report yet\n").into_response();
+        };
+        let gzip = takes_gzip(headers);
+        match self.pages.get(Kind { path, gzip }, report.taken, |out| make(&report, out)) {
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+            Ok(page) => {
+                let headers =
+                    [(header::CONTENT_TYPE, content_type), (header::VARY, "accept-encoding")];
+                let gzip = gzip.then_some([(header::CONTENT_ENCODING, "gzip")]);
+                (headers, gzip, page).into_response()
+            }
+        }
     }
 }
 
-async fn report_page(State(shared): State<Shared>) -> Response {
-    match shared.report() {
-        Some(report) => Json(&*report).into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "no report yet\n").into_response(),
-    }
+/// Whether the client takes gzip: it names it, and not with a weight of 0.
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).into_iter();
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(
+        |coding| {
+            let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+            let is_zero =
+                weight.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()) == Some(0.0);
+            name.trim().eq_ignore_ascii_case("gzip") && !is_zero
+        },
+    )
 }
 
-async fn health_page(State(shared): State<Shared>) -> Response {
-    match shared.health() {
+async fn health_page(State(served): State<Served>) -> Response {
+    match served.shared.health() {
         Health::Starting | Health::Good => "ok\n".into_response(),
         Health::Stale => {
             (StatusCode::SERVICE_UNAVAILABLE, "no new report for too long\n").into_response()
@@ -165,8 +221,8 @@ async fn health_page(State(shared): State<Shared>) -> Response {
     }
 }
 
-async fn ready_page(State(shared): State<Shared>) -> Response {
-    match shared.health() {
+async fn ready_page(State(served): State<Served>) -> Response {
+    match served.shared.health() {
         Health::Good => "ready\n".into_response(),
         Health::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n").into_response(),
         Health::Stale => {

@@ -3,16 +3,17 @@
 //! The table below is what `/metrics` exposes; a test compares it with the real output. All series
 //! come from the latest report, so that one scrape is one moment.
 
-use std::collections::HashMap;
-
-use prometheus::{
-    Encoder as _, Registry, TextEncoder,
-    core::{Collector, Desc},
-    process_collector::ProcessCollector,
-    proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType},
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    io::{self, Write},
 };
 
-use super::http::Reload;
+use prometheus::{
+    Encoder as _, Registry, TextEncoder, process_collector::ProcessCollector, proto::MetricType,
+};
+
+use super::{http::Reload, web::WebState};
 use crate::{
     discrepancy::Verdict,
     report::{Counts, Expectation, Report},
@@ -22,7 +23,7 @@ use crate::{
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 26] = [
+pub const METRICS: [(&str, MetricType, &str); 28] = [
     ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
     (
         "backupflow_catalog_info",
@@ -133,41 +134,40 @@ pub const METRICS: [(&str, MetricType, &str); 26] = [
         MetricType::GAUGE,
         "Flows on a port of the system that no expectation covers, by cause.",
     ),
+    (
+        "backupflow_web_certificate_expiry_timestamp_seconds",
+        MetricType::GAUGE,
+        "When the first certificate of the web port's chain expires.",
+    ),
+    (
+        "backupflow_web_refused_total",
+        MetricType::COUNTER,
+        "Connections and requests to the web port that got no answer or a refusal, by reason.",
+    ),
 ];
 
-/// The text of `/metrics`.
-pub fn render(report: &Report, reload: Reload) -> Result<String, prometheus::Error> {
-    let registry = Registry::new();
-    registry.register(Box::new(ProcessCollector::for_self()))?;
-    registry.register(Box::new(Families::of(report, reload)))?;
-    let mut text = Vec::new();
-    TextEncoder::new().encode(&registry.gather(), &mut text)?;
-    String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+/// Writes the text of `/metrics`.
+pub fn write(
+    mut out: &mut dyn Write,
+    report: &Report,
+    reload: Reload,
+    web: &WebState,
+) -> io::Result<()> {
+    Families::of(report, reload, web).write(&mut out)?;
+    let process = Registry::new();
+    let registered = process.register(Box::new(ProcessCollector::for_self()));
+    registered
+        .and_then(|()| TextEncoder::new().encode(&process.gather(), &mut out))
+        .map_err(io::Error::other)
 }
 
-/// Metric families that are made already.
-struct Families(HashMap<&'static str, MetricFamily>);
-
-impl Collector for Families {
-    fn desc(&self) -> Vec<&Desc> {
-        Vec::new()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.0.values().cloned().collect()
-    }
-}
+/// The lines of every metric. They are written as text at once: a value per label and series would take
+/// ten times the memory.
+struct Families(HashMap<&'static str, String>);
 
 impl Families {
-    fn of(report: &Report, reload: Reload) -> Self {
-        let families = METRICS.into_iter().map(|(name, kind, help)| {
-            let mut family = MetricFamily::default();
-            family.set_name(name.to_owned());
-            family.set_help(help.to_owned());
-            family.set_field_type(kind);
-            (name, family)
-        });
-        let mut families = Self(families.collect());
+    fn of(report: &Report, reload: Reload, web: &WebState) -> Self {
+        let mut families = Self(HashMap::new());
         families.add("backupflow_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
         let successful = f64::from(u8::from(reload.successful));
         families.add("backupflow_config_last_reload_successful", &[], successful);
@@ -176,9 +176,19 @@ impl Families {
             &[],
             seconds(Some(reload.last_success)),
         );
+        families.add_web(web);
         families.add_report(report);
-        families.0.retain(|_, family| !family.get_metric().is_empty());
         families
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        for (name, kind, help) in METRICS {
+            if let Some(lines) = self.0.get(name) {
+                let kind = format!("{kind:?}").to_lowercase();
+                write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}")?;
+            }
+        }
+        Ok(())
     }
 
     fn add_report(&mut self, report: &Report) {
@@ -231,6 +241,16 @@ impl Families {
             self.add("backupflow_name_changes_total", &labels, exact(name.changes));
         }
         self.add_catalog(report);
+    }
+
+    fn add_web(&mut self, web: &WebState) {
+        if let Some(expires) = web.certificate_expires {
+            let name = "backupflow_web_certificate_expiry_timestamp_seconds";
+            self.add(name, &[], seconds(Some(expires)));
+        }
+        for (refusal, times) in web.refused() {
+            self.add("backupflow_web_refused_total", &[("reason", refusal.name())], exact(times));
+        }
     }
 
     fn add_catalog(&mut self, report: &Report) {
@@ -307,27 +327,33 @@ impl Families {
     }
 
     fn add(&mut self, name: &'static str, labels: &[(&str, &str)], value: f64) {
-        let Some(family) = self.0.get_mut(name) else {
-            return;
-        };
-        let mut metric = Metric::default();
-        let pairs = labels.iter().map(|(name, value)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value((*value).to_owned());
-            pair
-        });
-        metric.set_label(pairs.collect());
-        if family.get_field_type() == MetricType::COUNTER {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            metric.set_counter(counter);
-        } else {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            metric.set_gauge(gauge);
+        let lines = self.0.entry(name).or_default();
+        lines.push_str(name);
+        for (nth, (label, value)) in labels.iter().enumerate() {
+            lines.push(if nth == 0 { '{' } else { ',' });
+            lines.push_str(label);
+            lines.push_str("=\"");
+            escape(lines, value);
+            lines.push('"');
         }
-        family.mut_metric().push(metric);
+        let end = if labels.is_empty() { "" } else { "}" };
+        _ = writeln!(lines, "{end} {value}");
+    }
+}
+
+/// The value of a label as Prometheus reads it.
+fn escape(out: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        out.push_str(value);
+        return;
+    }
+    for c in value.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
     }
 }
 

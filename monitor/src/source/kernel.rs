@@ -120,7 +120,10 @@ impl KernelSource {
         let dropped = self.object.drops.read()?;
         for (key, counts) in &dropped {
             if let Some(id) = flow_id(&key.flow) {
-                flows.entry(id).or_default().dropped.push(Drop {
+                let dropped: &mut Vec<Drop> = &mut flows.entry(id).or_default().dropped;
+                // Most flows have one, and there may be very many flows.
+                dropped.reserve_exact(1);
+                dropped.push(Drop {
                     reason: self.object.reason(key.reason()),
                     received: key.received(),
                     opening: key.opening(),

@@ -56,6 +56,9 @@ peers.dlo-administration-console = ["10.30.0.99"]
 [web]
 listen = "127.0.0.1:10150"
 
+[status]
+socket = "/run/backupflow-demo/status.sock"
+
 # The demo leaves nothing behind.
 [kernel]
 pin = "/proc/nowhere"

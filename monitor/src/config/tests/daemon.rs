@@ -33,11 +33,12 @@ fn listen_is_an_address_with_a_port() {
 }
 
 #[test]
-fn a_web_config_file_is_refused_rather_than_ignored() {
-    let text = with("[web]\nconfig_file = \"/etc/backupflow/web.toml\"");
-    let expected = "5:15: web.config_file: this version has no TLS and no passwords yet, \
-                    so it would serve unprotected";
-    assert_eq!(faults(&text), expected);
+fn a_web_config_file_has_a_full_path() {
+    assert_eq!(accepted(&with("")).web.config_file, None);
+    let config = accepted(&with("[web]\nconfig_file = \"/etc/backupflow/web.toml\""));
+    assert_eq!(config.web.config_file.unwrap().to_str(), Some("/etc/backupflow/web.toml"));
+    let text = with("[web]\nconfig_file = \"web.toml\"");
+    assert_eq!(faults(&text), "5:15: web.config_file: `web.toml` is no full path");
     let text = with("[web]\nconfig_file = 1");
     let expected = "5:15: web.config_file: expected a string, found an integer";
     assert_eq!(faults(&text), expected);
@@ -58,6 +59,32 @@ fn files_have_a_full_path() {
     assert_eq!(accepted(&with("")).state.file, Path::new("/var/lib/backupflow/state.json"));
     let config = accepted(&with("[state]\nfile = \"/srv/seen\""));
     assert_eq!(config.state.file, Path::new("/srv/seen"));
+}
+
+#[test]
+fn the_status_socket_has_a_path_a_mode_and_a_group() {
+    let status = accepted(&with("")).status;
+    assert_eq!(status, super::super::Status::default());
+    assert_eq!((status.socket.to_str(), status.mode), (Some("/run/backupflow/status.sock"), 0o660));
+    let text = with("[status]\nsocket = \"/run/x\"\nmode = \"0600\"\ngroup = \"backup\"");
+    let status = accepted(&text).status;
+    assert_eq!((status.socket.to_str(), status.mode), (Some("/run/x"), 0o600));
+    assert_eq!((status.group.as_deref(), status.required), (Some("backup"), true));
+
+    let long = format!("/{}", "x".repeat(96));
+    for (written, expected) in [
+        ("mode = \"660\"", "5:8: status.mode: `660` is not a mode"),
+        ("mode = \"0888\"", "5:8: status.mode: `0888` is not a mode"),
+        ("mode = \"04755\"", "5:8: status.mode: `04755` is not a mode"),
+        ("mode = 660", "5:8: status.mode: expected a string, found an integer"),
+        ("socket = \"status.sock\"", "5:10: status.socket: `status.sock` is no full path"),
+        (
+            &format!("socket = \"{long}\""),
+            "5:10: status.socket: the path has 97 bytes, at most 96 are possible",
+        ),
+    ] {
+        assert_eq!(faults(&with(&format!("[status]\n{written}"))), expected);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod robust;
 mod schedule;
 mod syntax;
 mod system;
+mod web;
 
 use std::fmt::Write as _;
 
