@@ -2,107 +2,30 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
 };
 
 use jiff::Timestamp;
 
 use super::{
-    Attempt, Cause, DEFAULT_WINDOW, Failure, Memory, Stuck, Track, Verdict, evidence,
+    Assessment, Cause, DEFAULT_WINDOW, Failing, Judgement, Memory, PeerCounts, Track, Unexpected,
+    Verdict,
+    gathered::{Gathered, failing, is_other_address},
     memory::Memories,
     past::{Pasts, Until},
     presence::{alternatives, alternatives_in_use},
-    session::{self, Sessions},
+    session::Sessions,
     totals::Totals,
-    verdict::{Gathered, Sight},
+    verdict::Sight,
     watch::Watch,
 };
 use crate::{
-    config::Peer,
     expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
-    observe::{Counters, Drop, FlowId, IcmpErrors, Route, Snapshot, Tally, Transport, add},
+    observe::{FlowId, Snapshot},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
 const MOST_UNEXPECTED: usize = 100;
-
-/// What is said of one expectation.
-#[derive(Clone, Debug)]
-pub struct Judgement {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The cause of a discrepancy.
-    pub cause: Option<Cause>,
-    /// Why nothing more can be said, where that is so.
-    pub reason: Option<String>,
-    /// Since when the verdict stands.
-    pub since: Timestamp,
-    /// When a packet of the flow was last seen.
-    pub last_seen: Option<Timestamp>,
-    /// When the flow was last seen to work.
-    pub last_success: Option<Timestamp>,
-    /// Peers whose attempts fail, worst first.
-    pub failing: Vec<Failing>,
-    /// Peers seen.
-    pub peers_seen: usize,
-    /// What the hooks besides the wire counted.
-    pub totals: Totals,
-    /// Counts by the peer's index in the expectation's list; those of an open group under `None`.
-    pub counts: BTreeMap<Option<usize>, PeerCounts>,
-}
-
-/// A peer whose attempts fail.
-#[derive(Clone, Debug)]
-pub struct Failing {
-    /// The flow with it.
-    pub flow: FlowId,
-    /// What was seen of the attempts.
-    pub failure: Failure,
-    /// The verdict and the cause for this peer.
-    pub said: (Verdict, Cause),
-    /// Where the attempts were seen.
-    pub interface: Option<String>,
-    /// What the kernel dropped of the flow.
-    pub dropped: Vec<Drop>,
-    /// ICMP errors about packets of the flow.
-    pub icmp: Vec<IcmpErrors>,
-    /// The route to the peer, where it was asked for.
-    pub route: Option<Route>,
-    /// Index of the peer in the expectation's list, `None` where the group is open.
-    pub peer: Option<usize>,
-    /// Its open sessions that stopped working, the first one first.
-    pub sessions: Vec<Stuck>,
-}
-
-/// What was counted for the peers under one label.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PeerCounts {
-    /// From the peers to this host.
-    pub received: Counters,
-    /// From this host to the peers.
-    pub transmitted: Counters,
-    /// What sockets of this host got.
-    pub socket_received: Counters,
-    /// What sockets of this host sent.
-    pub socket_transmitted: Counters,
-    /// When a packet was last seen.
-    pub last_seen: Option<Timestamp>,
-}
-
-/// A flow that no expectation covers.
-#[derive(Clone, Debug)]
-pub struct Unexpected {
-    /// The flow.
-    pub flow: FlowId,
-    /// The expectation it comes nearest to.
-    pub nearest: Key,
-    /// Why it is not covered.
-    pub cause: Cause,
-    /// When it was first noticed.
-    pub since: Timestamp,
-    /// Its counts, since it is not covered.
-    pub tally: Tally,
-}
 
 /// The memory between snapshots.
 #[derive(Debug)]
@@ -120,19 +43,6 @@ pub struct Ledger {
     memories: Memories,
     /// Up to when an earlier run had said what counts mean.
     judged_until: Option<Timestamp>,
-}
-
-/// What the ledger says after a snapshot.
-#[derive(Debug)]
-pub struct Assessment {
-    /// One for each expectation, in their order; `None` for the legacy ones, which are not expected.
-    pub judgements: Vec<Option<Judgement>>,
-    /// Flows that no expectation covers, newest first, at most a hundred.
-    pub unexpected: Vec<Unexpected>,
-    /// How many there are in all.
-    pub unexpected_total: usize,
-    /// Since when it has been watched without a break.
-    pub watched_since: Timestamp,
 }
 
 impl Ledger {
@@ -356,106 +266,8 @@ impl Ledger {
     }
 }
 
-/// Whether an address without a route belongs to a name of which another address works: programs try one
-/// after the other, and a host without IPv6 has no route to half of them.
-fn is_other_address(
-    expectation: &Expectation,
-    failing: &Failing,
-    successes: &BTreeMap<Option<usize>, Timestamp>,
-    now: Timestamp,
-) -> bool {
-    let listed = expectation.peers.listed().unwrap_or_default();
-    let is_name =
-        failing.peer.is_some_and(|index| matches!(listed.get(index), Some(Peer::Name(_))));
-    is_name
-        && matches!(failing.failure.attempt, Attempt::NotSent { .. })
-        && successes.get(&failing.peer).is_some_and(|&at| now.duration_since(at) <= DEFAULT_WINDOW)
-}
-
 /// What is said of a flow whose peer was known by a name that has another address now.
 fn moved(lost: &[(Match, &Until)]) -> Option<Stranger> {
     let (found, _) = lost.first()?;
     Some(Stranger { nearest: found.expectation, cause: Cause::AddressChanged })
-}
-
-impl PeerCounts {
-    fn take_in(&mut self, tally: &Tally, mirrored: bool) {
-        let (received, transmitted) = if mirrored {
-            (&tally.transmitted, &tally.received)
-        } else {
-            (&tally.received, &tally.transmitted)
-        };
-        add(&mut self.received, received);
-        add(&mut self.transmitted, transmitted);
-        let (received, transmitted) = if mirrored {
-            (&tally.socket_transmitted, &tally.socket_received)
-        } else {
-            (&tally.socket_received, &tally.socket_transmitted)
-        };
-        add(&mut self.socket_received, received);
-        add(&mut self.socket_transmitted, transmitted);
-        self.last_seen = self.last_seen.max(tally.last_seen());
-    }
-}
-
-impl Gathered {
-    /// Takes in what was counted while the peer had another address.
-    fn take_in_past(&mut self, found: Match, until: &Until) {
-        let counts = self.counts.entry(found.peer).or_default();
-        counts.take_in(&until.tally, found.mirrored);
-        self.succeed(found, until.last_success);
-    }
-
-    fn succeed(&mut self, found: Match, success: Option<Timestamp>) {
-        if let Some(success) = success {
-            let last = self.successes.entry(found.peer).or_insert(success);
-            *last = success.max(*last);
-        }
-    }
-
-    fn take_in(
-        &mut self,
-        found: Match,
-        flow: &FlowId,
-        tally: &Tally,
-        track: &Track,
-        failing: Option<&Failing>,
-    ) {
-        let counts = self.counts.entry(found.peer).or_default();
-        counts.take_in(tally, found.mirrored);
-        self.peers_seen += usize::from(tally.last_seen().is_some());
-        self.succeed(found, track.last_success);
-        if flow.transport == Transport::Udp && track.last_success.is_none() {
-            self.one_way = self.one_way.max(tally.last_seen());
-        }
-        self.totals.take_in(tally, track.difference());
-        let failing = failing.cloned().map(|failing| Failing { peer: found.peer, ..failing });
-        self.failing.extend(failing);
-    }
-}
-
-/// What is wrong with a flow: its attempts fail, or open sessions of it are stuck.
-fn failing(
-    flow: &FlowId,
-    tally: &Tally,
-    track: &Track,
-    sessions: Vec<Stuck>,
-    snapshot: &Snapshot,
-) -> Option<Failing> {
-    let route = snapshot.routes.get(&flow.peer);
-    let judge =
-        |failure: &Failure| evidence::judge(flow, failure, tally, &snapshot.listeners, route);
-    let attempts = track.failing().map(|failure| (failure, judge(&failure)));
-    let (failure, said) = attempts.or_else(|| session::failure(&sessions))?;
-    Some(Failing {
-        flow: *flow,
-        failure,
-        said,
-        interface: tally.interface.clone(),
-        dropped: tally.dropped.clone(),
-        icmp: tally.icmp.clone(),
-        route: route.cloned(),
-        peer: None,
-        sessions,
-    })
 }

@@ -6,7 +6,7 @@ use catalog::Ports;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{verdict::Gathered, watch::Watch};
+use super::{gathered::Gathered, watch::Watch};
 use crate::expect::{Expectation, Key, Peers};
 
 /// How far a time may lie ahead of the clock, which is set now and then.

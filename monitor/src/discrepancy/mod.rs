@@ -5,6 +5,8 @@
 
 mod cause;
 mod evidence;
+mod gathered;
+mod judgement;
 mod layers;
 mod ledger;
 mod memory;
@@ -26,8 +28,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use cause::Cause;
+pub use judgement::{Assessment, Failing, Judgement, PeerCounts, Unexpected};
 pub use layers::Difference;
-pub use ledger::{Assessment, Failing, Judgement, Ledger, PeerCounts, Unexpected};
+pub use ledger::Ledger;
 pub use memory::{Memory, PeerSeen, Remembered, Seen};
 pub use session::Stuck;
 pub use totals::Totals;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use super::{DEFAULT_WINDOW, verdict::Gathered, watch::Watch};
+use super::{DEFAULT_WINDOW, gathered::Gathered, watch::Watch};
 use crate::{
     config::{Due, Schedule},
     expect::{DAILY, Expectation, Key},

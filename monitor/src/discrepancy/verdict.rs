@@ -1,13 +1,13 @@
 //! From what was gathered for an expectation to its verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
 use super::{
-    Cause, Failing, PeerCounts, Verdict,
+    Cause, Failing, Verdict,
+    gathered::Gathered,
     presence::{self, Absence},
-    totals::Totals,
     watch::Watch,
 };
 use crate::{
@@ -15,26 +15,6 @@ use crate::{
     expect::{Expectation, Names, Peers, is_resolved},
     observe::{CONNECT, CONNECTION, DROP, Loss, SOCKET_EGRESS, Side, Snapshot},
 };
-
-/// What is gathered for one expectation while the flows are gone through.
-#[derive(Debug, Default)]
-pub(super) struct Gathered {
-    pub(super) counts: BTreeMap<Option<usize>, PeerCounts>,
-    pub(super) failing: Vec<Failing>,
-    /// When each peer's flow was last seen to work.
-    pub(super) successes: BTreeMap<Option<usize>, Timestamp>,
-    /// When this flow or an alternative to it was last seen to work.
-    pub(super) alternative: Option<Timestamp>,
-    pub(super) one_way: Option<Timestamp>,
-    pub(super) peers_seen: usize,
-    pub(super) totals: Totals,
-}
-
-impl Gathered {
-    pub(super) fn last_success(&self) -> Option<Timestamp> {
-        self.successes.values().max().copied()
-    }
-}
 
 /// Hooks that see attempts of this host that never reach the wire.
 const BEFORE_THE_WIRE: [&str; 3] = [SOCKET_EGRESS, DROP, CONNECT];

@@ -71,7 +71,7 @@ pub fn summary(report: &Report) -> String {
 
 /// What is said of something that is wrong.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub struct Advice {
     /// `blocked`, `unexpected`, …
     pub kind: &'static str,
     /// What it concerns.
@@ -81,7 +81,7 @@ pub struct Finding {
 }
 
 /// What is said of an expectation that fails.
-pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -> Finding {
+pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -> Advice {
     let Expectation { verdict, purpose, evidence, .. } = expectation;
     let cause = expectation.cause.unwrap_or(Cause::Undetermined);
     let mut lines = Vec::new();
@@ -144,11 +144,11 @@ pub fn discrepancy(expectation: &Expectation, now: Timestamp, zone: &TimeZone) -
     line("worked", worked.as_deref().unwrap_or("not seen yet"));
     line("cause", cause.name());
     line("try", words::advice(expectation, cause));
-    Finding { kind: verdict.name(), title: expectation.place(), lines }
+    Advice { kind: verdict.name(), title: expectation.place(), lines }
 }
 
 /// What is said of a flow that no expectation covers.
-pub fn unexpected(stranger: &Unexpected, now: Timestamp, zone: &TimeZone) -> Finding {
+pub fn unexpected(stranger: &Unexpected, now: Timestamp, zone: &TimeZone) -> Advice {
     let cause = stranger.cause;
     let mut lines = Vec::new();
     let mut line = |name: &'static str, text: &str| lines.push((name, text.to_owned()));
@@ -157,10 +157,10 @@ pub fn unexpected(stranger: &Unexpected, now: Timestamp, zone: &TimeZone) -> Fin
     line("evidence", &format!("{received} packets received, {transmitted} transmitted"));
     line("cause", cause.name());
     line("try", cause.advice());
-    Finding { kind: "unexpected", title: stranger.place(), lines }
+    Advice { kind: "unexpected", title: stranger.place(), lines }
 }
 
-fn finding(out: &mut String, finding: &Finding, width: u16) {
+fn finding(out: &mut String, finding: &Advice, width: u16) {
     _ = writeln!(out, "{}  {}", finding.kind.to_uppercase(), finding.title);
     for (name, text) in &finding.lines {
         entry(out, width, name, text);

@@ -9,7 +9,7 @@ use crate::{
     discrepancy::Verdict,
     report::{
         Expectation, PeerSource, Report,
-        text::{self, Finding},
+        text::{self, Advice},
     },
 };
 
@@ -74,7 +74,7 @@ pub(super) fn render(report: &Report, history: &History, zone: &TimeZone) -> Str
 }
 
 /// What is wrong, the worst first.
-fn findings(report: &Report, zone: &TimeZone) -> Vec<Finding> {
+fn findings(report: &Report, zone: &TimeZone) -> Vec<Advice> {
     let mut failing: Vec<&Expectation> = report.discrepancies().collect();
     failing.sort_by_key(|expectation| (std::cmp::Reverse(expectation.verdict), expectation.since));
     let failing =
@@ -100,7 +100,7 @@ fn counts(report: &Report) -> Markup {
     }
 }
 
-fn card(finding: &Finding) -> Markup {
+fn card(finding: &Advice) -> Markup {
     html! {
         article.(finding.kind) {
             h3 { span.verdict { (finding.kind) } " " (finding.title) }

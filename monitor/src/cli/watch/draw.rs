@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::view::{Row, View};
-use crate::report::text::{Finding, bytes};
+use crate::report::text::{Advice, bytes};
 
 const KEYS: &str = " ↑↓ choose   Enter detail   d only what is wrong   q quit";
 
@@ -85,7 +85,7 @@ fn table_row(row: &Row) -> TableRow<'_> {
 }
 
 /// The lines of a finding, broken where the screen ends.
-fn wrapped(finding: &Finding, width: u16) -> Vec<Line<'static>> {
+fn wrapped(finding: &Advice, width: u16) -> Vec<Line<'static>> {
     let lines = finding.lines.iter().flat_map(|(name, text)| {
         let name = format!("  {name:<10}");
         let options = textwrap::Options::new(usize::from(width))

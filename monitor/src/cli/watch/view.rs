@@ -6,7 +6,7 @@ use crate::{
     expect::SELF,
     report::{
         Expectation, Peer, PeerSource, Report, Unexpected,
-        text::{self, Finding},
+        text::{self, Advice},
     },
 };
 
@@ -117,7 +117,7 @@ impl View {
     }
 
     /// What is said of the selected row, where it is asked for.
-    pub(super) fn detail(&self) -> Option<Finding> {
+    pub(super) fn detail(&self) -> Option<Advice> {
         let entries = self.entries();
         let entry = entries.get(self.index()).filter(|_| self.detail)?;
         Some(match entry {
@@ -132,7 +132,7 @@ impl View {
     }
 
     /// What is said of an expectation that does not fail.
-    fn in_order(&self, expectation: &Expectation) -> Finding {
+    fn in_order(&self, expectation: &Expectation) -> Advice {
         let Expectation { system, flow, purpose, verdict, evidence, .. } = expectation;
         let at = |at| text::moment(at, self.report.taken, &self.zone);
         let mut lines = vec![("what", purpose.clone()), ("since", at(expectation.since))];
@@ -147,7 +147,7 @@ impl View {
             );
             lines.push((std::mem::take(&mut name), counted));
         }
-        Finding { kind: verdict.name(), title: format!("{system}: {flow}"), lines }
+        Advice { kind: verdict.name(), title: format!("{system}: {flow}"), lines }
     }
 
     fn entries(&self) -> Vec<Entry<'_>> {

@@ -1,0 +1,131 @@
+//! What the flows of one expectation add up to.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    Attempt, DEFAULT_WINDOW, Failing, Failure, PeerCounts, Stuck, Track, evidence, past::Until,
+    session, totals::Totals,
+};
+use crate::{
+    config::Peer,
+    expect::{Expectation, Match},
+    observe::{FlowId, Snapshot, Tally, Transport, add},
+};
+
+/// What is gathered for one expectation while the flows are gone through.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) counts: BTreeMap<Option<usize>, PeerCounts>,
+    pub(super) failing: Vec<Failing>,
+    /// When each peer's flow was last seen to work.
+    pub(super) successes: BTreeMap<Option<usize>, Timestamp>,
+    /// When this flow or an alternative to it was last seen to work.
+    pub(super) alternative: Option<Timestamp>,
+    pub(super) one_way: Option<Timestamp>,
+    pub(super) peers_seen: usize,
+    pub(super) totals: Totals,
+}
+
+impl Gathered {
+    pub(super) fn last_success(&self) -> Option<Timestamp> {
+        self.successes.values().max().copied()
+    }
+
+    /// Takes in what was counted while the peer had another address.
+    pub(super) fn take_in_past(&mut self, found: Match, until: &Until) {
+        let counts = self.counts.entry(found.peer).or_default();
+        counts.take_in(&until.tally, found.mirrored);
+        self.succeed(found, until.last_success);
+    }
+
+    fn succeed(&mut self, found: Match, success: Option<Timestamp>) {
+        if let Some(success) = success {
+            let last = self.successes.entry(found.peer).or_insert(success);
+            *last = success.max(*last);
+        }
+    }
+
+    pub(super) fn take_in(
+        &mut self,
+        found: Match,
+        flow: &FlowId,
+        tally: &Tally,
+        track: &Track,
+        failing: Option<&Failing>,
+    ) {
+        let counts = self.counts.entry(found.peer).or_default();
+        counts.take_in(tally, found.mirrored);
+        self.peers_seen += usize::from(tally.last_seen().is_some());
+        self.succeed(found, track.last_success);
+        if flow.transport == Transport::Udp && track.last_success.is_none() {
+            self.one_way = self.one_way.max(tally.last_seen());
+        }
+        self.totals.take_in(tally, track.difference());
+        let failing = failing.cloned().map(|failing| Failing { peer: found.peer, ..failing });
+        self.failing.extend(failing);
+    }
+}
+
+impl PeerCounts {
+    pub(super) fn take_in(&mut self, tally: &Tally, mirrored: bool) {
+        let (received, transmitted) = if mirrored {
+            (&tally.transmitted, &tally.received)
+        } else {
+            (&tally.received, &tally.transmitted)
+        };
+        add(&mut self.received, received);
+        add(&mut self.transmitted, transmitted);
+        let (received, transmitted) = if mirrored {
+            (&tally.socket_transmitted, &tally.socket_received)
+        } else {
+            (&tally.socket_received, &tally.socket_transmitted)
+        };
+        add(&mut self.socket_received, received);
+        add(&mut self.socket_transmitted, transmitted);
+        self.last_seen = self.last_seen.max(tally.last_seen());
+    }
+}
+
+/// Whether an address without a route belongs to a name of which another address works: programs try one
+/// after the other, and a host without IPv6 has no route to half of them.
+pub(super) fn is_other_address(
+    expectation: &Expectation,
+    failing: &Failing,
+    successes: &BTreeMap<Option<usize>, Timestamp>,
+    now: Timestamp,
+) -> bool {
+    let listed = expectation.peers.listed().unwrap_or_default();
+    let is_name =
+        failing.peer.is_some_and(|index| matches!(listed.get(index), Some(Peer::Name(_))));
+    is_name
+        && matches!(failing.failure.attempt, Attempt::NotSent { .. })
+        && successes.get(&failing.peer).is_some_and(|&at| now.duration_since(at) <= DEFAULT_WINDOW)
+}
+
+/// What is wrong with a flow: its attempts fail, or open sessions of it are stuck.
+pub(super) fn failing(
+    flow: &FlowId,
+    tally: &Tally,
+    track: &Track,
+    sessions: Vec<Stuck>,
+    snapshot: &Snapshot,
+) -> Option<Failing> {
+    let route = snapshot.routes.get(&flow.peer);
+    let judge =
+        |failure: &Failure| evidence::judge(flow, failure, tally, &snapshot.listeners, route);
+    let attempts = track.failing().map(|failure| (failure, judge(&failure)));
+    let (failure, said) = attempts.or_else(|| session::failure(&sessions))?;
+    Some(Failing {
+        flow: *flow,
+        failure,
+        said,
+        interface: tally.interface.clone(),
+        dropped: tally.dropped.clone(),
+        icmp: tally.icmp.clone(),
+        route: route.cloned(),
+        peer: None,
+        sessions,
+    })
+}
