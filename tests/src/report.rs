@@ -37,7 +37,7 @@ pub struct Report {
     /// The names among the peers.
     pub names: Vec<Name>,
     /// The file that carries what was seen over a restart.
-    pub state: State,
+    pub state: Option<State>,
 }
 
 /// The file that carries what was seen over a restart.

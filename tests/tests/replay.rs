@@ -8,7 +8,7 @@ use std::{
 };
 
 use tests::{
-    Capture, Daemon, Flow, HOST4, Open, PEER4, Pair, Report, binary,
+    Capture, Daemon, Expectation, Flow, HOST4, HOST6, Open, PEER4, PEER6, Pair, Report, binary,
     command::{output, program, text},
     config, listen, turned_away,
 };
@@ -16,7 +16,7 @@ use tests::{
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const WORKS: Flow<'_> = Flow("mssql-vdi-11117", "client", "cluster");
 const BLOCKED: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
-const REFUSED: Flow<'_> = Flow("mssql-smb-445", "client", "cluster");
+const TURNED_DOWN: Flow<'_> = Flow("mssql-smb-445", "client", "cluster");
 
 fn at(address: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(address, port)
@@ -30,7 +30,8 @@ fn replay(capture: &Path, config: &Path) -> (Option<i32>, Report, String) {
             .arg(binary())
             .arg("replay")
             .arg(capture)
-            .args(["--host", &HOST4.to_string(), "--format", "json", "--config"])
+            .args(["--host", &HOST4.to_string(), "--host", &HOST6.to_string()])
+            .args(["--format", "json", "--config"])
             .arg(config),
     );
     let (report, said) = text(&output);
@@ -40,7 +41,10 @@ fn replay(capture: &Path, config: &Path) -> (Option<i32>, Report, String) {
 #[test]
 fn capture_gives_the_verdicts_of_the_daemon() {
     let pair = Pair::without_offloads();
-    pair.peer.nft("chain c {\ntype filter hook input priority 0\ntcp dport 11113 drop\n}");
+    pair.peer.nft(
+        "chain c {\ntype filter hook input priority 0\ntcp dport 11113 drop\n\
+         ip daddr 10.20.0.2 tcp dport 445 reject with icmp type admin-prohibited\n}",
+    );
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let mut capture = Capture::start(&pair.host, "eth0");
     let agent = Open::new(&pair.peer, &listen(&pair.host, at(HOST4, 50051)), at(HOST4, 50051));
@@ -49,11 +53,12 @@ fn capture_gives_the_verdicts_of_the_daemon() {
     let to = at(PEER4, 11117);
     Open::new(&pair.host, &listen(&pair.peer, to), to).close();
     turned_away(&pair.host, at(PEER4, 445), Duration::from_millis(500));
+    turned_away(&pair.host, at(PEER6, 445), Duration::from_millis(500));
     turned_away(&pair.host, at(PEER4, 11113), Duration::from_secs(8));
     let expected = [
         (AGENT, "ok", None),
         (WORKS, "ok", None),
-        (REFUSED, "refused", Some("remote-refused")),
+        (TURNED_DOWN, "blocked", Some("remote-prohibited")),
         (BLOCKED, "blocked", Some("no-answer")),
     ];
     for (flow, verdict, cause) in expected {
@@ -68,7 +73,16 @@ fn capture_gives_the_verdicts_of_the_daemon() {
         let found = flow.find(&replayed);
         assert_eq!((&*found.verdict, found.cause.as_deref()), (verdict, cause), "{found:#?}");
         assert_eq!(flow.counted(&replayed), flow.counted(&live), "{flow:?}");
+        let failing = |said: &Expectation| {
+            let failing = said.evidence.failing.iter();
+            let told =
+                failing.map(|peer| (peer.address.clone(), peer.cause.clone(), peer.attempts));
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(failing(found), failing(flow.find(&live)));
     }
+    let causes = TURNED_DOWN.find(&replayed).evidence.failing.iter().map(|peer| &*peer.cause);
+    assert_eq!(causes.collect::<Vec<_>>(), ["remote-prohibited", "remote-refused"]);
     assert_eq!(AGENT.counted(&replayed).0.packets, exchanged.up);
 }
 

@@ -1,6 +1,12 @@
 //! What the daemon and a service manager tell each other, and what the log tells.
 
-use std::{fs, net::SocketAddr, os::unix::net::UnixDatagram, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
+    os::unix::net::UnixDatagram,
+    path::PathBuf,
+    time::Duration,
+};
 
 use tests::{Daemon, Flow, HOST4, Pair, attempt, config, listen, until};
 
@@ -59,6 +65,8 @@ fn a_service_manager_is_told_how_it_is() {
         let told = manager.news();
         assert!(told.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{told}");
         assert_eq!(manager.news(), "READY=1");
+        // The pages are made once for a report.
+        daemon.next_report();
         let series = daemon.series("backupflow_config_last_reload_successful", &[]);
         assert_eq!(series[0].1.to_bits(), f64::to_bits(succeeds));
     }
@@ -72,12 +80,15 @@ fn a_port_that_systemd_opened_is_served() {
     let by = ["systemd-socket-activate", "--listen=127.0.0.1:10150"];
     let config = format!("{}\n[web]\nlisten = \"127.0.0.1:10151\"\n", config::SQL_SERVER);
     let mut daemon = Daemon::launch_by(&pair.host, &by, &config, &[]);
+    // It is started by whoever comes first.
+    let port = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10150);
+    until("the port", tests::DEADLINE, || pair.host.inside(|| TcpStream::connect(port)).map(drop));
     daemon.wait();
     let listening = pair.host.run("ss", &["-Hltn"]);
     assert_eq!(listening.lines().count(), 1, "{listening}");
     assert!(listening.contains("127.0.0.1:10150"), "{listening}");
     let log = daemon.log();
-    let warning = "systemd opened another port than the config has inherited=127.0.0.1:10150 \
+    let warning = "systemd opened another port than the config has opened=127.0.0.1:10150 \
                    config=127.0.0.1:10151";
     assert!(log.contains(warning), "{log}");
     assert!(daemon.stop().0.success());

@@ -73,7 +73,7 @@ fn last_success_survives_a_stop_and_a_kill() {
         let report = daemon.report();
         assert_eq!(report.watched_since, watched_since);
         // Its own first writing is over.
-        until("a file", DEADLINE, || match daemon.report().state.written {
+        until("a file", DEADLINE, || match daemon.report().state.unwrap().written {
             Some(written) if written > report.started => Ok(()),
             other => Err(other),
         });
@@ -131,7 +131,7 @@ fn directory_that_cannot_be_written_to_is_told_once() {
     let directory = Directory::new(&pair);
     let read_only = ReadOnly::mount(&directory);
     let daemon = Daemon::start(&pair.host, &directory.config());
-    let fault = until("a fault", DEADLINE, || daemon.report().state.fault.ok_or(()));
+    let fault = until("a fault", DEADLINE, || daemon.report().state.unwrap().fault.ok_or(()));
     assert!(fault.contains("Read-only file system"), "{fault}");
     succeed(&pair);
     daemon.verdict(AGENT, "ok", None);

@@ -30,7 +30,8 @@ fn screen_shows_what_is_wrong_first_and_more_when_asked() {
     let screen = Screen::start(&pair.host, &command);
     golden_screen("watch-list", &screen.shows("self-monitoring-59999"));
     screen.press("Enter");
-    golden_screen("watch-detail", &screen.shows("Start the service"));
+    screen.shows("Start the service");
+    golden_screen("watch-detail", &screen.shows("route: by eth0"));
     screen.press("Down");
     golden_screen("watch-detail-in-order", &screen.shows("packets received"));
     screen.press("Escape");

@@ -12,13 +12,14 @@ use std::{
 use jiff::Timestamp;
 use monitor_common::{
     FlowKey, Loss, Side, Transport,
+    icmp::{self, IcmpError},
     packet::{self, End, FIN, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
 pub use file::{Error, Frame, Summary, read};
 pub use hosts::Hosts;
 
-use crate::observe::{Counters, FlowId, Hook, MACHINE_HOOKS, PortSet, Snapshot, Tally};
+use crate::observe::{Counters, FlowId, Hook, IcmpErrors, MACHINE_HOOKS, PortSet, Snapshot, Tally};
 
 /// Counts the frames of a capture that was taken at a host.
 #[derive(Debug)]
@@ -48,7 +49,8 @@ impl Capture {
     pub fn count(&mut self, frame: &Frame<'_>) {
         match packet::locate(frame.bytes, frame.link) {
             Ok(packet) => self.count_packet(frame, packet),
-            Err(Skip::NotIp | Skip::OtherTransport | Skip::Icmp) => {}
+            Err(Skip::NotIp | Skip::OtherTransport) => {}
+            Err(Skip::Icmp) => self.count_icmp(frame),
             Err(Skip::Fragment) => self.lose(Loss::Fragment),
             Err(Skip::Truncated | Skip::Malformed | Skip::Deeper) => self.lose(Loss::Unparsable),
         }
@@ -129,6 +131,34 @@ impl Capture {
         };
         *last = Some(frame.at);
         add(counters, frame.length, flags);
+    }
+
+    /// Counts an ICMP error about a packet of a flow that is known.
+    fn count_icmp(&mut self, frame: &Frame<'_>) {
+        let Ok(IcmpError { kind, about }) = icmp::locate(frame.bytes, frame.link) else { return };
+        let Some((source, destination)) = ends(frame.bytes, about) else { return };
+        // One that comes in is about what this host sent.
+        let received = self.host.contains(&source);
+        let (peer, to, from) = if received {
+            (destination, Side::Client, Side::Server)
+        } else {
+            (source, Side::Server, Side::Client)
+        };
+        let flow = |service_port, side| {
+            let transport = about.transport;
+            FlowId { service_port, transport, side, loopback: false, peer }
+        };
+        let flows = [flow(about.destination_port, to), flow(about.source_port, from)];
+        let Some(tally) = flows.iter().find(|flow| self.flows.contains_key(flow)) else { return };
+        let errors = &mut self.flows.entry(*tally).or_default().icmp;
+        let is_same = |errors: &&mut IcmpErrors| (errors.kind, errors.received) == (kind, received);
+        if let Some(errors) = errors.iter_mut().find(is_same) {
+            errors.packets += 1;
+            errors.last = Some(frame.at);
+        } else {
+            let at = Some(frame.at);
+            errors.push(IcmpErrors { kind, received, packets: 1, first: at, last: at });
+        }
     }
 
     fn lose(&mut self, loss: Loss) {
