@@ -8,7 +8,7 @@ use std::{
 use tests::{
     DEADLINE, Daemon, Exchange, Flow, GUEST4, HOST4, Name, Open, PEER4, PEER6, Pair,
     dns::{DnsServer, RESOLV_CONF, Says},
-    listen, until, wall_clock,
+    golden, listen, until, wall_clock,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -110,6 +110,7 @@ fn peer_that_moves_is_followed_when_the_ttl_has_run_out() {
     assert_eq!(stranger.peer, PEER4.to_string());
     let packets = (stranger.received.packets, stranger.transmitted.packets);
     assert_eq!(packets, (third.up, third.down));
+    golden("peer-that-moves", &daemon.status().1);
 
     // And back: what came in between is the peer's after all, once.
     dns.says("node.example.com", Says::Addresses(vec![PEER4]));

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::SignedDuration;
 use tests::{
-    Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, config, listen, turned_away, wall_clock,
+    Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, config, golden, listen, turned_away, wall_clock,
 };
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
@@ -81,7 +81,7 @@ fn missing_when_presence_is_due_and_unknown_until_then() {
     daemon.verdict(AGENT, "missing", Some("never-connected"));
     let (code, text) = daemon.status();
     assert_eq!(code, Some(1), "{text}");
-    assert!(text.contains("MISSING"), "{text}");
+    golden("nobody-tried-although-it-is-due", &text);
 
     let open = Open::new(&pair.peer, &listen(&pair.host, at(HOST4, 50051)), at(HOST4, 50051));
     open.send(1000, 1000);
@@ -117,6 +117,7 @@ fn stranger_at_a_service_is_unexpected() {
     daemon.verdict(AGENT, "idle", None);
     let (code, text) = daemon.status();
     assert_eq!(code, Some(1), "{text}");
+    golden("stranger-at-a-service", &text);
 }
 
 #[test]
@@ -138,6 +139,7 @@ fn wrong_direction_is_unexpected() {
     );
     assert_eq!((stranger.transmitted.packets, stranger.received.packets), (sent.up, sent.down));
     daemon.verdict(AGENT, "idle", None);
+    golden("wrong-direction", &daemon.status().1);
 }
 
 #[test]
@@ -159,6 +161,7 @@ fn legacy_port_is_recognised() {
     );
     assert_eq!((stranger.received.packets, stranger.transmitted.packets), (sent.up, sent.down));
     assert!(report.expectations.iter().all(|expectation| expectation.flow != "agent-808"));
+    golden("legacy-port", &daemon.status().1);
 }
 
 #[test]
@@ -216,6 +219,7 @@ fn blocked_beyond_the_host_until_it_is_mended() {
     let peer = &said.evidence.peers[0];
     assert_eq!((peer.transmitted.syn, peer.transmitted.packets), (attempts, attempts));
     assert_eq!(peer.received.packets, 0);
+    golden("blocked-beyond-the-host", &daemon.status().1);
     pair.peer.nft("");
     drop(listener);
     works(&pair, &daemon, CLUSTER);
@@ -234,6 +238,7 @@ fn refused_until_it_is_mended() {
         assert_eq!(said.evidence.failing_total, 1);
         assert_eq!(said.evidence.failing[0].attempts, 1);
     }
+    golden("refused-by-this-host-and-by-the-peer", &daemon.status().1);
     works(&pair, &daemon, AGENT);
     works(&pair, &daemon, CLUSTER);
 }
