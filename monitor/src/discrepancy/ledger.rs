@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ pub struct Ledger {
     sight: Sight,
     /// A snapshot was taken in.
     begun: bool,
-    tracks: HashMap<FlowId, Track>,
+    tracks: BTreeMap<FlowId, Track>,
     sessions: Sessions,
     pasts: Pasts,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
@@ -50,7 +50,7 @@ impl Ledger {
         Self {
             sight: Sight::new(Watch::new(started), 0),
             begun: false,
-            tracks: HashMap::new(),
+            tracks: BTreeMap::new(),
             sessions: Sessions::default(),
             pasts: Pasts::default(),
             verdicts: HashMap::new(),
