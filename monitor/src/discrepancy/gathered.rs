@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Attempt, DEFAULT_WINDOW, Failing, Failure, PeerCounts, Stuck, Track, evidence, past::Until,
-    session, totals::Totals,
+    session, totals::Totals, worst::Worst,
 };
 use crate::{
     config::Peer,
@@ -18,7 +18,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     pub(super) counts: BTreeMap<Option<usize>, PeerCounts>,
-    pub(super) failing: Vec<Failing>,
+    pub(super) failing: Worst,
+    /// Addresses of names without a route.
+    pub(super) unsent: Vec<Failing>,
     /// When each peer's flow was last seen to work.
     pub(super) successes: BTreeMap<Option<usize>, Timestamp>,
     /// When this flow or an alternative to it was last seen to work.
@@ -47,14 +49,7 @@ impl Gathered {
         }
     }
 
-    pub(super) fn take_in(
-        &mut self,
-        found: Match,
-        flow: &FlowId,
-        tally: &Tally,
-        track: &Track,
-        failing: Option<&Failing>,
-    ) {
+    pub(super) fn take_in(&mut self, found: Match, flow: &FlowId, tally: &Tally, track: &Track) {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
         self.peers_seen += usize::from(tally.last_seen().is_some());
@@ -63,8 +58,29 @@ impl Gathered {
             self.one_way = self.one_way.max(tally.last_seen());
         }
         self.totals.take_in(tally, track.difference());
-        let failing = failing.cloned().map(|failing| Failing { peer: found.peer, ..failing });
-        self.failing.extend(failing);
+    }
+
+    /// Takes in a failing flow.
+    pub(super) fn fail(&mut self, failing: &Failing, found: Match, expectation: &Expectation) {
+        let listed = expectation.peers.listed().unwrap_or_default();
+        let peer = found.peer.and_then(|index| listed.get(index));
+        let is_unsent = matches!(failing.failure.attempt, Attempt::NotSent { .. });
+        if is_unsent && matches!(peer, Some(Peer::Name(_))) {
+            self.unsent.push(Failing { peer: found.peer, ..failing.clone() });
+        } else {
+            self.failing.add(failing, found.peer);
+        }
+    }
+
+    /// Once all is taken in: an address without a route fails unless another address of its name works.
+    /// Programs try one after the other, and a host without IPv6 has no route to half of them.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        for failing in std::mem::take(&mut self.unsent) {
+            let success = self.successes.get(&failing.peer);
+            if success.is_none_or(|&at| now.duration_since(at) > DEFAULT_WINDOW) {
+                self.failing.add(&failing, failing.peer);
+            }
+        }
     }
 }
 
@@ -86,22 +102,6 @@ impl PeerCounts {
         add(&mut self.socket_transmitted, transmitted);
         self.last_seen = self.last_seen.max(tally.last_seen());
     }
-}
-
-/// Whether an address without a route belongs to a name of which another address works: programs try one
-/// after the other, and a host without IPv6 has no route to half of them.
-pub(super) fn is_other_address(
-    expectation: &Expectation,
-    failing: &Failing,
-    successes: &BTreeMap<Option<usize>, Timestamp>,
-    now: Timestamp,
-) -> bool {
-    let listed = expectation.peers.listed().unwrap_or_default();
-    let is_name =
-        failing.peer.is_some_and(|index| matches!(listed.get(index), Some(Peer::Name(_))));
-    is_name
-        && matches!(failing.failure.attempt, Attempt::NotSent { .. })
-        && successes.get(&failing.peer).is_some_and(|&at| now.duration_since(at) <= DEFAULT_WINDOW)
 }
 
 /// What is wrong with a flow: its attempts fail, or open sessions of it are stuck.

@@ -25,8 +25,10 @@ pub struct Judgement {
     pub last_seen: Option<Timestamp>,
     /// When the flow was last seen to work.
     pub last_success: Option<Timestamp>,
-    /// Peers whose attempts fail, worst first.
+    /// Peers whose attempts fail, worst first, at most [`MOST_FAILING`](super::MOST_FAILING).
     pub failing: Vec<Failing>,
+    /// How many there are in all.
+    pub failing_total: usize,
     /// Peers seen.
     pub peers_seen: usize,
     /// What the hooks besides the wire counted.

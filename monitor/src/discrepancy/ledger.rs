@@ -2,15 +2,14 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use jiff::Timestamp;
 
 use super::{
-    Assessment, Cause, DEFAULT_WINDOW, Failing, Judgement, Memory, PeerCounts, Track, Unexpected,
-    Verdict,
-    gathered::{Gathered, failing, is_other_address},
+    Assessment, Cause, DEFAULT_WINDOW, Judgement, Memory, PeerCounts, Track, Unexpected, Verdict,
+    gathered::{Gathered, failing},
     memory::Memories,
     past::{Pasts, Until},
     presence::{alternatives, alternatives_in_use},
@@ -33,7 +32,7 @@ pub struct Ledger {
     sight: Sight,
     /// A snapshot was taken in.
     begun: bool,
-    tracks: HashMap<FlowId, Track>,
+    tracks: BTreeMap<FlowId, Track>,
     sessions: Sessions,
     pasts: Pasts,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
@@ -51,7 +50,7 @@ impl Ledger {
         Self {
             sight: Sight::new(Watch::new(started), 0),
             begun: false,
-            tracks: HashMap::new(),
+            tracks: BTreeMap::new(),
             sessions: Sessions::default(),
             pasts: Pasts::default(),
             verdicts: HashMap::new(),
@@ -121,7 +120,11 @@ impl Ledger {
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
             let failing = failing(flow, tally, track, stuck, snapshot);
             for found in &matches {
-                gathered[found.expectation].take_in(*found, flow, tally, track, failing.as_ref());
+                let gathered = &mut gathered[found.expectation];
+                gathered.take_in(*found, flow, tally, track);
+                if let Some(failing) = &failing {
+                    gathered.fail(failing, *found, &expectations[found.expectation]);
+                }
             }
             for (found, until) in &lost {
                 gathered[found.expectation].take_in_past(*found, until);
@@ -218,12 +221,7 @@ impl Ledger {
         names: &Names,
         now: Timestamp,
     ) -> Judgement {
-        let Gathered { failing, successes, .. } = &mut gathered;
-        failing.retain(|failing| !is_other_address(expectation, failing, successes, now));
-        failing.sort_by_key(|failing| {
-            let Failing { flow, failure, said: (verdict, _), .. } = failing;
-            (Reverse(*verdict), failure.since, *flow)
-        });
+        gathered.settle(now);
         let kept = self.memories.kept.get_mut(&expectation.key);
         let watched = kept.map_or(now, |kept| {
             kept.take_in(&gathered, now);
@@ -239,7 +237,8 @@ impl Ledger {
             since,
             last_seen: gathered.counts.values().filter_map(|counts| counts.last_seen).max(),
             last_success: gathered.last_success(),
-            failing: gathered.failing,
+            failing: gathered.failing.kept,
+            failing_total: gathered.failing.total,
             totals: gathered.totals,
             peers_seen: gathered.peers_seen,
             counts: gathered.counts,
@@ -254,11 +253,10 @@ impl Ledger {
         (verdict, cause): (Verdict, Option<Cause>),
         now: Timestamp,
     ) -> Timestamp {
-        let begun = gathered.failing.iter().map(|failing| failing.failure.since).min();
         match self.verdicts.get(&expectation.key) {
             Some((old, old_cause, since)) if (*old, *old_cause) == (verdict, cause) => *since,
             _ => {
-                let since = begun.unwrap_or(now);
+                let since = gathered.failing.since.unwrap_or(now);
                 self.verdicts.insert(expectation.key.clone(), (verdict, cause, since));
                 since
             }

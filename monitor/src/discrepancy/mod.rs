@@ -20,6 +20,7 @@ mod totals;
 mod track;
 mod verdict;
 mod watch;
+mod worst;
 
 use std::fmt;
 
@@ -36,6 +37,7 @@ pub use session::Stuck;
 pub use totals::Totals;
 pub use track::{Attempt, Failure, Track};
 pub use watch::{Blindness, Watch};
+pub use worst::MOST_FAILING;
 
 use crate::expect::DAILY;
 

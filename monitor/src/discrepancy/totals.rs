@@ -23,7 +23,10 @@ pub struct Totals {
 impl Totals {
     pub(super) fn take_in(&mut self, tally: &Tally, difference: Difference) {
         for drop in &tally.dropped {
-            *self.dropped.entry(drop.reason.clone()).or_default() += drop.packets;
+            match self.dropped.get_mut(&drop.reason) {
+                Some(packets) => *packets += drop.packets,
+                None => _ = self.dropped.insert(drop.reason.clone(), drop.packets),
+            }
         }
         for errors in &tally.icmp {
             *self.icmp.entry((errors.received, errors.kind)).or_default() += errors.packets;

@@ -79,7 +79,7 @@ impl Sight {
         now: Timestamp,
     ) -> (Verdict, Option<Cause>, Option<String>) {
         let unknown = |reason: String| (Verdict::Unknown, None, Some(reason));
-        if let Some(Failing { said: (verdict, cause), .. }) = gathered.failing.first() {
+        if let Some(Failing { said: (verdict, cause), .. }) = gathered.failing.kept.first() {
             return (*verdict, Some(*cause), None);
         }
         if !expectation.is_judgeable() {

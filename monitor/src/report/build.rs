@@ -138,8 +138,8 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement, compares: 
             .collect(),
         retransmitted: judgement.totals.retransmitted,
         difference: compares.then_some(Difference { received, transmitted }),
-        failing: judgement.failing.iter().take(MOST_FAILING).map(failing).collect(),
-        failing_total: judgement.failing.len(),
+        failing: judgement.failing.iter().map(failing).collect(),
+        failing_total: judgement.failing_total,
         reason: judgement.reason.clone(),
     }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::discrepancy::Cause;
+pub use crate::discrepancy::MOST_FAILING;
 
 /// What a verdict rests on.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -56,9 +57,6 @@ pub struct IcmpTotals {
     /// Those that this host sent.
     pub transmitted: BTreeMap<String, u64>,
 }
-
-/// Failing peers that a report lists for one expectation.
-pub const MOST_FAILING: usize = 8;
 
 /// What was counted for one peer of the config.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
