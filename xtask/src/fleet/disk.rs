@@ -48,13 +48,13 @@ pub(crate) fn measure(folder: &Path, host: &Exposition) -> anyhow::Result<f64> {
 fn write(file: &Path, host: &Exposition) -> io::Result<()> {
     let mut out = BufWriter::new(fs::File::create(file)?);
     let start = (now() / BLOCK - BLOCKS) * BLOCK;
-    for at in (start..start + BLOCKS * BLOCK).step_by(INTERVAL as usize) {
+    for at in (0..BLOCKS * BLOCK / INTERVAL).map(|nth| start + nth * INTERVAL) {
         for (series, value) in host.values(1, at - start, at) {
-            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-            writeln!(
-                out,
-                "{name}{{job=\"backupflow\",instance=\"127.1.0.1\",{labels} {value} {at}"
-            )?;
+            let host = r#"job="backupflow",instance="127.1.0.1""#;
+            match series.split_once('{') {
+                Some((name, labels)) => writeln!(out, "{name}{{{host},{labels} {value} {at}"),
+                None => writeln!(out, "{series}{{{host}}} {value} {at}"),
+            }?;
         }
     }
     writeln!(out, "# EOF")?;
