@@ -85,6 +85,7 @@ fn files() -> MonitoringFiles {
     };
     let rules = text("deploy/prometheus/backupflow.rules.yml");
     let shortened = rules.lines().map(|line| match line.trim().split_once(": ") {
+        Some(("interval", _)) => "    interval: 1s\n".to_owned(),
         Some(("for", _)) => "        for: 1s\n".to_owned(),
         Some(("keep_firing_for", _)) => "        keep_firing_for: 8s\n".to_owned(),
         _ => format!("{line}\n"),

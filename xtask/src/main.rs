@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|dist|packages-test|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|fleet|dist|packages-test|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -7,6 +7,7 @@ mod build;
 mod command;
 mod demo;
 mod dist;
+mod fleet;
 mod notices;
 mod packages;
 mod setup;
@@ -36,6 +37,15 @@ enum Task {
     Test,
     /// Measure what the kernel programs cost.
     Bench,
+    /// Measure what many hosts cost one Prometheus.
+    Fleet {
+        /// How many hosts there are, at most 10000.
+        #[arg(long, default_value_t = 1000)]
+        hosts: u16,
+        /// How long they are scraped, 2 to 60.
+        #[arg(long, default_value_t = 6)]
+        minutes: u16,
+    },
     /// Build the packages: a `.deb` and an `.rpm`, into `target/dist`.
     Dist,
     /// Install, run, upgrade and remove the packages in a container with systemd, as root.
@@ -60,6 +70,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Demo { keep } => demo::run(*keep),
         Task::Test => test::run(),
         Task::Bench => bench::run(),
+        Task::Fleet { hosts, minutes } => fleet::run(*hosts, *minutes),
         Task::Dist => dist::run(),
         Task::PackagesTest => packages::run(),
         Task::Tidy => tidy::run(),
