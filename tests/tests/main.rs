@@ -19,6 +19,8 @@ mod documents;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod healthy;

@@ -3,20 +3,37 @@
 use std::fs::File;
 
 use aya::programs::{
-    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, RawTracePoint,
+    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, ProgramError, RawTracePoint,
     cgroup_skb::CgroupSkbLink, cgroup_sock_addr::CgroupSockAddrLink,
     raw_trace_point::RawTracePointLink,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use monitor_common::names;
 
 use super::{Error, Object, in_full, support};
 use crate::observe::{self, Hook};
 
+/// How often a hook that could not be attached is tried again.
+const RETRY_EVERY: SignedDuration = SignedDuration::from_secs(10);
+
+/// Each hook is attached for itself: what one kernel lacks, another has.
+const HOOKS: [&str; 6] = [
+    observe::SOCKET_INGRESS,
+    observe::SOCKET_EGRESS,
+    observe::CONNECTION,
+    observe::RETRANSMIT,
+    observe::DROP,
+    observe::CONNECT,
+];
+
+const DISABLED: &str = "disabled in the config";
+
 /// The hooks, attached or not.
 #[derive(Debug)]
 pub struct MachineHooks {
     hooks: Vec<Watched>,
+    /// When those that are not attached were last tried.
+    tried: Timestamp,
 }
 
 #[derive(Debug)]
@@ -36,42 +53,41 @@ enum Link {
 }
 
 impl MachineHooks {
-    /// Loads and attaches every hook but those that are disabled, each for itself: what one kernel
-    /// lacks, another has.
+    /// Loads and attaches every hook but those that are disabled.
     pub fn attach(object: &mut Object, disabled: &[&str], now: Timestamp) -> Self {
-        let known = object.offsets().map_err(str::to_owned);
-        let mut hooks = Vec::new();
-        let mut watch = |hook, attach: &mut dyn FnMut() -> Result<Link, Error>| {
+        let watch = |hook| {
             let link = if disabled.contains(&hook) {
-                Err("disabled in the config".to_owned())
+                Err(DISABLED.to_owned())
             } else {
-                known.clone().and_then(|()| attach().map_err(|error| in_full(&error)))
+                attach(object, hook)
             };
             if let Err(error) = &link {
                 tracing::warn!(hook, error, "not attached");
             }
-            hooks.push(Watched { hook, link, since: now });
+            Watched { hook, link, since: now }
         };
-        watch(observe::SOCKET_INGRESS, &mut || {
-            cgroup(object, names::SOCKET_INGRESS, CgroupSkbAttachType::Ingress)
-        });
-        watch(observe::SOCKET_EGRESS, &mut || {
-            cgroup(object, names::SOCKET_EGRESS, CgroupSkbAttachType::Egress)
-        });
-        for (hook, program, tracepoint) in [
-            (observe::CONNECTION, names::CONNECTION, "inet_sock_set_state"),
-            (observe::RETRANSMIT, names::RETRANSMIT, "tcp_retransmit_skb"),
-            (observe::DROP, names::DROP, "kfree_skb"),
-        ] {
-            watch(hook, &mut || trace_point(object, program, tracepoint).map(Link::TracePoint));
+        Self { hooks: HOOKS.map(watch).into(), tried: now }
+    }
+
+    /// Tries those again that could not be attached, now and then. Says whether one is attached since.
+    pub fn retry(&mut self, object: &mut Object, now: Timestamp) -> bool {
+        if now.duration_since(self.tried).abs() < RETRY_EVERY {
+            return false;
         }
-        watch(observe::CONNECT, &mut || {
-            // In this order: what began and was not asked for is no failure, the reverse is one.
-            let begun = trace_point(object, names::BEGUN, "inet_sock_set_state")?;
-            let asked = [connect(object, names::CONNECT4)?, connect(object, names::CONNECT6)?];
-            Ok(Link::Connect(asked, begun))
-        });
-        Self { hooks }
+        self.tried = now;
+        let mut is_new = false;
+        for Watched { hook, link, since } in &mut self.hooks {
+            if link.as_ref().is_ok() || link.as_ref().is_err_and(|fault| fault == DISABLED) {
+                continue;
+            }
+            *link = attach(object, hook);
+            if link.is_ok() {
+                tracing::info!(hook, "attached");
+                *since = now;
+                is_new = true;
+            }
+        }
+        is_new
     }
 
     /// Every hook, attached or not.
@@ -85,6 +101,40 @@ impl MachineHooks {
     }
 }
 
+fn attach(object: &mut Object, hook: &str) -> Result<Link, String> {
+    object.offsets()?;
+    let link = match hook {
+        observe::SOCKET_INGRESS => {
+            cgroup(object, names::SOCKET_INGRESS, CgroupSkbAttachType::Ingress)
+        }
+        observe::SOCKET_EGRESS => cgroup(object, names::SOCKET_EGRESS, CgroupSkbAttachType::Egress),
+        observe::CONNECTION => {
+            trace_point(object, names::CONNECTION, "inet_sock_set_state").map(Link::TracePoint)
+        }
+        observe::RETRANSMIT => {
+            trace_point(object, names::RETRANSMIT, "tcp_retransmit_skb").map(Link::TracePoint)
+        }
+        observe::DROP => trace_point(object, names::DROP, "kfree_skb").map(Link::TracePoint),
+        _ => connects(object),
+    };
+    link.map_err(|error| in_full(&error))
+}
+
+/// In this order: what began and was not asked for is no failure, the reverse is one.
+fn connects(object: &mut Object) -> Result<Link, Error> {
+    let begun = trace_point(object, names::BEGUN, "inet_sock_set_state")?;
+    let asked = [connect(object, names::CONNECT4)?, connect(object, names::CONNECT6)?];
+    Ok(Link::Connect(asked, begun))
+}
+
+/// A program that was loaded by an attempt before is still there.
+fn loaded(done: Result<(), ProgramError>) -> Result<(), ProgramError> {
+    match done {
+        Err(ProgramError::AlreadyLoaded) => Ok(()),
+        done => done,
+    }
+}
+
 fn cgroup(
     object: &mut Object,
     name: &'static str,
@@ -93,7 +143,7 @@ fn cgroup(
     let failed = |source| Error::Attach { name, source };
     let root = cgroup_root()?;
     let program: &mut CgroupSkb = object.program_of_kind(name)?;
-    program.load().map_err(failed)?;
+    loaded(program.load()).map_err(failed)?;
     let id = program.attach(root, direction, CgroupAttachMode::Single).map_err(failed)?;
     Ok(Link::Cgroup(program.take_link(id).map_err(failed)?))
 }
@@ -102,7 +152,7 @@ fn connect(object: &mut Object, name: &'static str) -> Result<CgroupSockAddrLink
     let failed = |source| Error::Attach { name, source };
     let root = cgroup_root()?;
     let program: &mut CgroupSockAddr = object.program_of_kind(name)?;
-    program.load().map_err(failed)?;
+    loaded(program.load()).map_err(failed)?;
     let id = program.attach(root, CgroupAttachMode::Single).map_err(failed)?;
     program.take_link(id).map_err(failed)
 }
@@ -119,7 +169,7 @@ fn trace_point(
 ) -> Result<RawTracePointLink, Error> {
     let failed = |source| Error::Attach { name, source };
     let program: &mut RawTracePoint = object.program_of_kind(name)?;
-    program.load().map_err(failed)?;
+    loaded(program.load()).map_err(failed)?;
     let id = program.attach(tracepoint).map_err(failed)?;
     program.take_link(id).map_err(failed)
 }

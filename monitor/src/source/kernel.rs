@@ -94,7 +94,7 @@ impl KernelSource {
     /// Everything that was counted until now. The open sessions are looked at where something speaks of
     /// trouble, and now and then while some are `followed`.
     pub fn snapshot(&mut self, now: Timestamp, followed: bool) -> Result<Snapshot, kernel::Error> {
-        self.retry_attaching(now);
+        self.retry_attaching(now)?;
         let counted = self.object.flows.read()?;
         let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
         let ages = self.object.ages()?;
@@ -230,10 +230,14 @@ impl KernelSource {
             .collect())
     }
 
-    fn retry_attaching(&mut self, now: Timestamp) {
+    fn retry_attaching(&mut self, now: Timestamp) -> Result<(), kernel::Error> {
         if self.attachments.hooks().iter().any(|hook| hook.fault.is_some()) {
             self.follow_interfaces(now);
         }
+        if self.machine.retry(&mut self.object, now) {
+            self.place_open_connections(now)?;
+        }
+        Ok(())
     }
 
     fn place_open_connections(&mut self, now: Timestamp) -> Result<(), kernel::Error> {
