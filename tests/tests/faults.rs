@@ -67,7 +67,12 @@ fn a_cgroup_that_is_mounted_late_is_watched_from_then_on() {
     daemon.verdict(CLUSTER, "idle", None);
     assert_eq!(lines(&daemon, "not attached"), 3, "{}", daemon.log());
     for hook in BY_CGROUP {
-        assert_eq!(lines(&daemon, &format!(" attached hook=\"{hook}\"")), 1, "{}", daemon.log());
+        assert_eq!(
+            lines(&daemon, &format!("machine: attached hook=\"{hook}\"")),
+            1,
+            "{}",
+            daemon.log()
+        );
     }
     let to = SocketAddr::new(PEER4, 11113);
     Open::new(&pair.host, &listen(&pair.peer, to), to).close();

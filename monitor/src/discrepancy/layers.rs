@@ -36,6 +36,12 @@ impl Layers {
         Self { at_first: Some([0; 2]), ..Self::default() }
     }
 
+    /// One of the layers is not watched: what comes until it is cannot be compared.
+    pub(super) const fn pause(&mut self) {
+        self.before = None;
+        self.at_first = None;
+    }
+
     /// Takes in the counts of a snapshot.
     pub(super) fn advance(&mut self, tally: &Tally) {
         let now = Passed {

@@ -97,6 +97,7 @@ impl Ledger {
         let now = snapshot.taken;
         let matcher = Matcher::new(expectations, names);
         let is_first = !std::mem::replace(&mut self.begun, true);
+        let compares = snapshot.compares_layers();
         self.memories.follow(expectations, self.sight.watch.until);
         self.sight.note(snapshot);
         self.sessions.advance(snapshot);
@@ -111,6 +112,9 @@ impl Ledger {
                 self.tracks.entry(*flow).or_insert_with(|| Track::of(flow, tally, is_first));
             let route = snapshot.routes.get(&flow.peer);
             track.advance(flow, tally, route, self.sight.sees_handshakes, now);
+            if !compares {
+                track.pause_layers();
+            }
             if is_new {
                 track.forget_until(self.judged_until);
             }

@@ -81,6 +81,11 @@ impl Track {
         Self { layers, ..Self::default() }
     }
 
+    /// One of the layers is not watched.
+    pub(super) const fn pause_layers(&mut self) {
+        self.layers.pause();
+    }
+
     /// What got lost between the device and the sockets.
     pub(super) const fn difference(&self) -> Difference {
         self.layers.difference

@@ -216,6 +216,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether both the device and the sockets are watched.
+    pub fn compares_layers(&self) -> bool {
+        self.watches(SOCKET_INGRESS) && self.watches(SOCKET_EGRESS)
+    }
+
     /// Whether nothing is known to be wrong with a hook.
     pub fn watches(&self, hook: &str) -> bool {
         !self.coverage.iter().any(|other| other.hook == hook && other.fault.is_some())

@@ -23,8 +23,7 @@ pub fn build(
     assessment: &Assessment,
     names: &KnownNames,
 ) -> Report {
-    let compares =
-        snapshot.watches(observe::SOCKET_INGRESS) && snapshot.watches(observe::SOCKET_EGRESS);
+    let compares = snapshot.compares_layers();
     Report {
         schema: SCHEMA,
         host: host.to_owned(),

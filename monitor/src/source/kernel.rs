@@ -99,7 +99,7 @@ impl KernelSource {
         let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
         let ages = self.object.ages()?;
         let unplaced = lost.get(&Loss::Unplaced).copied().unwrap_or(0);
-        if unplaced > self.unplaced && now.duration_since(self.placed) >= PLACE_EVERY {
+        if unplaced > self.unplaced && now.duration_since(self.placed).abs() >= PLACE_EVERY {
             self.unplaced = unplaced;
             self.place_open_connections(now)?;
         }
@@ -173,7 +173,7 @@ impl KernelSource {
             self.object.events.evict(*key)?;
         }
         let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
-        let is_followed = followed && now.duration_since(self.looked) >= FOLLOW_EVERY;
+        let is_followed = followed && now.duration_since(self.looked).abs() >= FOLLOW_EVERY;
         let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
         let (sessions, sessions_left_out) = if looks {
             self.looked = now;
