@@ -107,6 +107,23 @@ fn firewall_drops_on_the_way_out() {
 }
 
 #[test]
+fn firewall_drops_the_answers_on_the_way_out() {
+    let pair = Pair::new();
+    let rule = "tcp sport 50051 counter name blocked drop";
+    pair.host.nft(&drop_at("output priority 0", rule));
+    let said = inbound(
+        &pair,
+        "firewall-drops-the-answers-on-the-way-out",
+        "blocked",
+        "local-firewall-out",
+    );
+    let (reason, received, packets) = dropped(&said);
+    assert_eq!((reason, received), ("NETFILTER_DROP", false));
+    assert!((2..=pair.host.nft_counter("blocked")).contains(&packets), "{packets}");
+    assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
+}
+
+#[test]
 fn firewall_drops_after_routing() {
     let pair = Pair::new();
     let rule = "tcp dport 11113 counter name blocked drop";

@@ -75,8 +75,8 @@ fn no_route_to_the_peer_by_ipv6() {
 #[test]
 fn route_of_a_kind_that_leads_nowhere() {
     for (kind, why) in [
-        ("blackhole", "invalid argument"),
-        ("prohibit", "permission denied"),
+        ("blackhole", "a blackhole route takes it"),
+        ("prohibit", "a route prohibits it"),
         ("unreachable", "host is unreachable"),
     ] {
         let pair = Pair::new();

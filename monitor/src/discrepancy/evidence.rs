@@ -54,6 +54,9 @@ pub(super) fn judge(
         {
             Cause::NoRoute
         }
+        (Attempt::Unanswered, Side::Server, None) => {
+            dropped_answer(tally, failure.since).unwrap_or(Cause::Undetermined)
+        }
         (_, Side::Server, None) => Cause::Undetermined,
     };
     let verdict = match (failure.attempt, cause) {
@@ -132,6 +135,16 @@ fn proof(tally: &Tally, side: Side, since: Timestamp) -> Option<(Option<Timestam
     let errors = hard_errors(tally, true).filter(|_| side == Side::Client);
     let proofs = drops.chain(errors).filter(|(last, _)| is_since(*last, since));
     proofs.max_by_key(|(last, _)| *last)
+}
+
+/// What stopped the answers of a server on the way out, of which none was on the wire.
+fn dropped_answer(tally: &Tally, since: Timestamp) -> Option<Cause> {
+    let answers = tally.dropped.iter().filter(|drop| !drop.received && is_since(drop.last, since));
+    let proofs = answers.filter_map(|drop| match reasons::meaning(&drop.reason, false) {
+        reasons::Meaning::Proof(cause) => Some((drop.last, cause)),
+        reasons::Meaning::Noise(_) | reasons::Meaning::Loss => None,
+    });
+    proofs.max_by_key(|(last, _)| *last).map(|(_, cause)| cause)
 }
 
 /// Whether what was dropped asks for something: a segment that opens a connection, or a datagram to

@@ -244,8 +244,8 @@ pub const NO_PORT: u32 = 99;
 /// What an error of `connect`, or of looking for a route, is called.
 pub fn error_text(errno: u32) -> String {
     let text = match errno {
-        13 => "permission denied",
-        22 => "invalid argument",
+        13 => "a route prohibits it",
+        22 => "a blackhole route takes it",
         NO_PORT => "no local port or address is left",
         101 => "network is unreachable",
         113 => "host is unreachable",
