@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -108,18 +109,18 @@ fn broken_file_is_set_aside_and_told() {
     assert_eq!(lines(&daemon.log(), "ERROR"), 0, "{}", daemon.log());
 }
 
-/// A file system that nothing can be written to, until the value goes.
-struct ReadOnly<'d>(&'d Directory);
+/// A file system in memory at the directory, until the value goes.
+struct Mounted<'d>(&'d Directory);
 
-impl<'d> ReadOnly<'d> {
-    fn mount(directory: &'d Directory) -> Self {
+impl<'d> Mounted<'d> {
+    fn with(directory: &'d Directory, options: &str) -> Self {
         let at = directory.0.to_str().unwrap();
-        command::run("mount", &["-t", "tmpfs", "-o", "ro", "none", at]);
+        command::run("mount", &["-t", "tmpfs", "-o", options, "none", at]);
         Self(directory)
     }
 }
 
-impl Drop for ReadOnly<'_> {
+impl Drop for Mounted<'_> {
     fn drop(&mut self) {
         command::run("umount", &[self.0.0.to_str().unwrap()]);
     }
@@ -129,7 +130,7 @@ impl Drop for ReadOnly<'_> {
 fn directory_that_cannot_be_written_to_is_told_once() {
     let pair = Pair::new();
     let directory = Directory::new(&pair);
-    let read_only = ReadOnly::mount(&directory);
+    let read_only = Mounted::with(&directory, "ro");
     let daemon = Daemon::start(&pair.host, &directory.config());
     let fault = until("a fault", DEADLINE, || daemon.report().state.unwrap().fault.ok_or(()));
     assert!(fault.contains("Read-only file system"), "{fault}");
@@ -146,4 +147,37 @@ fn directory_that_cannot_be_written_to_is_told_once() {
     assert!(status.success(), "{log}");
     assert_eq!(lines(&log, "will not be known after a restart"), 1, "{log}");
     drop(read_only);
+}
+
+#[test]
+fn full_disk_is_told_and_costs_no_count() {
+    let pair = Pair::new();
+    let directory = Directory::new(&pair);
+    let mounted = Mounted::with(&directory, "size=64k");
+    let fill = directory.0.join("fill");
+    let full = fs::write(&fill, vec![0; 1 << 20]).unwrap_err();
+    assert_eq!(full.kind(), ErrorKind::StorageFull);
+    let daemon = Daemon::start(&pair.host, &directory.config());
+    let fault = until("a fault", DEADLINE, || daemon.report().state.unwrap().fault.ok_or(()));
+    assert!(fault.contains("No space left on device"), "{fault}");
+    let open = Open::new(&pair.peer, &listen(&pair.host, AT), AT);
+    open.send(50_000, 50_000);
+    let sent = open.close();
+    daemon.settles("every segment", |report| {
+        let (received, transmitted) = AGENT.counted(report);
+        let counted = (received.packets, transmitted.packets);
+        if counted == (sent.up, sent.down) { Ok(()) } else { Err(format!("{counted:?}")) }
+    });
+    let last = daemon.verdict(AGENT, "ok", None).last_success;
+    let told = format!("not kept over a restart: {}: {fault}", directory.file().display());
+    assert!(daemon.status().1.contains(&told));
+    // With space again, the last writing succeeds.
+    fs::remove_file(fill).unwrap();
+    let (status, log) = daemon.stop();
+    assert!(status.success(), "{log}");
+    assert_eq!(lines(&log, "will not be known after a restart"), 1, "{log}");
+    let daemon = Daemon::start(&pair.host, &directory.config());
+    assert_eq!(daemon.verdict(AGENT, "ok", None).last_success, last);
+    drop(daemon);
+    drop(mounted);
 }
