@@ -54,6 +54,18 @@ impl Watch {
         if now.duration_since(self.until) > RESTART {
             self.add(Blindness { since: self.until, until: now, reason: None });
             self.until = now;
+        } else if self.until.duration_since(now) > RESTART {
+            self.set_back(now);
+        }
+    }
+
+    /// The clock is set back: what lies ahead of it never was.
+    fn set_back(&mut self, now: Timestamp) {
+        self.since = self.since.min(now);
+        self.until = now;
+        self.blind.retain(|blindness| blindness.since < now);
+        for blindness in &mut self.blind {
+            blindness.until = blindness.until.min(now);
         }
     }
 

@@ -78,6 +78,27 @@ fn time_that_the_host_slept_through_was_not_watched() {
 }
 
 #[test]
+fn clock_that_is_set_a_day_forward_and_back_raises_no_alarm_and_leaves_a_sound_memory() {
+    let mut bench = Bench::new();
+    bench.wait(3600);
+    succeed(&mut bench);
+    bench.snapshot.lost.insert(Loss::FlowMapFull, 1);
+    for (seconds, expected) in [(24 * 3600, Verdict::Unknown), (-24 * 3600, Verdict::Ok)] {
+        bench.wait(seconds);
+        bench.ledger.wake(bench.now());
+        assert_eq!(bench.verdict(BACKUP).0, expected, "{seconds}");
+        let memory = bench.ledger.memory();
+        assert_eq!(memory.fault(bench.now()), None, "{seconds}: {memory:?}");
+    }
+    // What is seen from then on counts as ever.
+    bench.wait(2);
+    let fault = bench.ledger.memory().watch.last_fault().map(|(until, _)| until);
+    assert!(fault.is_none_or(|until| until <= bench.now()), "{fault:?}");
+    succeed(&mut bench);
+    assert_eq!(bench.judge(BACKUP).last_success, Some(bench.now()));
+}
+
+#[test]
 fn blind_time_is_remembered() {
     let mut bench = Bench::new();
     bench.snapshot.lost.insert(Loss::FlowMapFull, 1);
