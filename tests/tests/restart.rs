@@ -25,10 +25,19 @@ impl Bpffs {
     }
 }
 
+impl Bpffs {
+    fn unmount(&self) {
+        command::run("umount", &[self.0.to_str().unwrap()]);
+    }
+}
+
 impl Drop for Bpffs {
     fn drop(&mut self) {
-        command::run("umount", &[self.0.to_str().unwrap()]);
-        fs::remove_dir(&self.0).unwrap();
+        // A test may have unmounted it.
+        if fs::remove_dir(&self.0).is_err() {
+            self.unmount();
+            fs::remove_dir(&self.0).unwrap();
+        }
     }
 }
 
@@ -90,4 +99,26 @@ fn maps_of_another_size_start_afresh() {
     assert!(daemon.log().contains("counting starts afresh"), "{}", daemon.log());
     drop(daemon);
     open.close();
+}
+
+#[test]
+fn bpffs_that_is_taken_away_costs_no_count_until_the_daemon_ends() {
+    let pair = Pair::new();
+    let bpffs = Bpffs::mount(&pair);
+    let daemon = Daemon::start(&pair.host, &bpffs.config(1024));
+    let first = Open::new(&pair.peer, &listen(&pair.host, AT), AT);
+    first.send(1000, 1000);
+    bpffs.unmount();
+    first.send(300_000, 200_000);
+    let sent = first.close();
+    daemon.settles("every segment", |report| {
+        let (received, transmitted) = AGENT.counted(report);
+        let counted = (received.packets, transmitted.packets);
+        if counted == (sent.up, sent.down) { Ok(()) } else { Err(format!("{counted:?}")) }
+    });
+    assert!(daemon.stop().0.success());
+    let daemon = Daemon::start(&pair.host, &bpffs.config(1024));
+    assert_eq!(counted(&daemon), (Wire::default(), Wire::default()));
+    let told = "backupflow is not in bpffs: counts begin at zero with every start";
+    assert!(daemon.log().contains(told), "{}", daemon.log());
 }

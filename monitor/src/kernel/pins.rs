@@ -39,6 +39,10 @@ impl Pins {
     pub fn prepare(below: &Path, flows: u32) -> io::Result<Option<Self>> {
         // The directory itself, where a unit has put it into place alone.
         if !below.ancestors().take(2).any(is_bpffs) {
+            tracing::warn!(
+                "{} is not in bpffs: counts begin at zero with every start",
+                below.display()
+            );
             return Ok(None);
         }
         let namespace = fs::metadata("/proc/self/ns/net")?.ino();
