@@ -322,7 +322,7 @@ fn memory_with_five_hundred_expectations() {
 #[test]
 fn memory_with_a_map_full_of_failing_flows() {
     const FLOWS: u16 = 16_384;
-    const FULL: u64 = 18 << 10;
+    const FULL: u64 = 22 << 10;
     let pair = Pair::new();
     let daemon = large(&pair);
     let raw = RawSocket::new(&pair.peer, "eth0");
