@@ -12,18 +12,18 @@ use tests::{
     attempt, attempt_from, config, golden, listen, turned_away,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
+pub(crate) const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
+pub(crate) const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 
 /// Long enough for a retransmission of a SYN.
-const PATIENCE: Duration = Duration::from_millis(1500);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
 
-fn at(address: IpAddr, port: u16) -> SocketAddr {
+pub(crate) fn at(address: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(address, port)
 }
 
 /// What is said after a peer tried in vain to reach the agent, which listens.
-fn inbound(pair: &Pair, scenario: &str, verdict: &str, cause: &str) -> Expectation {
+pub(crate) fn inbound(pair: &Pair, scenario: &str, verdict: &str, cause: &str) -> Expectation {
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let listener = listen(&pair.host, at(HOST4, 50051));
     turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
@@ -35,7 +35,7 @@ fn inbound(pair: &Pair, scenario: &str, verdict: &str, cause: &str) -> Expectati
 }
 
 /// What is said after the host tried in vain to reach the cluster, which listens.
-fn outbound(pair: &Pair, scenario: &str, verdict: &str, cause: &str) -> Expectation {
+pub(crate) fn outbound(pair: &Pair, scenario: &str, verdict: &str, cause: &str) -> Expectation {
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let listener = listen(&pair.peer, at(PEER4, 11113));
     turned_away(&pair.host, at(PEER4, 11113), PATIENCE);
@@ -103,23 +103,6 @@ fn firewall_drops_on_the_way_out() {
     // Nothing of it was on the wire.
     assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
     assert_eq!(said.evidence.failing[0].attempts, blocked);
-}
-
-#[test]
-fn firewall_drops_the_answers_on_the_way_out() {
-    let pair = Pair::new();
-    let rule = "tcp sport 50051 counter name blocked drop";
-    pair.host.nft(&drop_at("output priority 0", rule));
-    let said = inbound(
-        &pair,
-        "firewall-drops-the-answers-on-the-way-out",
-        "blocked",
-        "local-firewall-out",
-    );
-    let (reason, received, packets) = dropped(&said);
-    assert_eq!((reason, received), ("NETFILTER_DROP", false));
-    assert!((2..=pair.host.nft_counter("blocked")).contains(&packets), "{packets}");
-    assert_eq!(said.evidence.peers[0].transmitted.packets, 0);
 }
 
 #[test]

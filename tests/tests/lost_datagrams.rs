@@ -22,11 +22,11 @@ fn scan(from: &Namespace, own: IpAddr, to: IpAddr, datagrams: usize) {
     }
 }
 
-const VAULT: &str = "[[system]]\nproduct = \"gigavault-storage\"\nroles = [\"server\"]\n\
+pub(crate) const VAULT: &str = "[[system]]\nproduct = \"gigavault-storage\"\nroles = [\"server\"]\n\
                      sections = [\"udp_port_32006\"]\npeers.client = [\"10.20.0.0/24\"]\n\
                      peers.server = [\"10.99.0.0/24\"]\n";
-const SCANNED: Flow<'_> = Flow("scan-32006", "server", "client");
-const SCANS: Flow<'_> = Flow("scan-32006", "client", "client");
+pub(crate) const SCANNED: Flow<'_> = Flow("scan-32006", "server", "client");
+pub(crate) const SCANS: Flow<'_> = Flow("scan-32006", "client", "client");
 
 #[test]
 fn datagrams_find_no_service() {

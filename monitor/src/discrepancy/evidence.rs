@@ -41,7 +41,13 @@ pub(super) fn judge(
             Cause::WrongBind
         }
         (_, _, Some((_, cause))) => cause,
-        (_, Side::Client, None) => beyond(tally, failure.since),
+        (attempt, Side::Client, None) => {
+            let dropped = dropped_answer(tally, flow.side, failure.since);
+            dropped.unwrap_or_else(|| match attempt {
+                Attempt::HalfOpen => Cause::Undetermined,
+                _ => beyond(tally, failure.since),
+            })
+        }
         (Attempt::Unanswered | Attempt::HalfOpen, Side::Server, None)
             if is_queue_full(flow, tally, listeners) =>
         {
@@ -55,7 +61,7 @@ pub(super) fn judge(
             Cause::NoRoute
         }
         (Attempt::Unanswered, Side::Server, None) => {
-            dropped_answer(tally, failure.since).unwrap_or(Cause::Undetermined)
+            dropped_answer(tally, flow.side, failure.since).unwrap_or(Cause::Undetermined)
         }
         (_, Side::Server, None) => Cause::Undetermined,
     };
@@ -63,6 +69,8 @@ pub(super) fn judge(
         (Attempt::Refused, _) | (_, Cause::LocalFirewallReject | Cause::RemoteRefused) => {
             Verdict::Refused
         }
+        // What the kernel says of an answer that finds no neighbor is for this host's own socket.
+        (Attempt::Unanswered, Cause::NeighborUnreachable) => Verdict::Blocked,
         (Attempt::Unanswered, _) if is_turned_down(flow.side, tally, failure.since) => {
             Verdict::Refused
         }
@@ -137,14 +145,37 @@ fn proof(tally: &Tally, side: Side, since: Timestamp) -> Option<(Option<Timestam
     proofs.max_by_key(|(last, _)| *last)
 }
 
-/// What stopped the answers of a server on the way out, of which none was on the wire.
-fn dropped_answer(tally: &Tally, since: Timestamp) -> Option<Cause> {
-    let answers = tally.dropped.iter().filter(|drop| !drop.received && is_since(drop.last, since));
-    let proofs = answers.filter_map(|drop| match reasons::meaning(&drop.reason, false) {
-        reasons::Meaning::Proof(cause) => Some((drop.last, cause)),
-        reasons::Meaning::Noise(_) | reasons::Meaning::Loss => None,
-    });
+/// What stopped the answers at this host: those of its peers on the way in, its own on the way out.
+fn dropped_answer(tally: &Tally, side: Side, since: Timestamp) -> Option<Cause> {
+    let answers = tally.dropped.iter().filter(|drop| is_answer(drop, side));
+    let proofs = answers.filter_map(|drop| Some((drop.last, stops_answers(drop)?)));
+    let proofs = proofs.filter(|(last, _)| is_since(*last, since));
     proofs.max_by_key(|(last, _)| *last).map(|(_, cause)| cause)
+}
+
+/// What stopped an answer. One that its asker no longer waits for is no loss.
+fn stops_answers(drop: &Drop) -> Option<Cause> {
+    match reasons::meaning(&drop.reason, drop.received) {
+        reasons::Meaning::Proof(Cause::NoListener | Cause::ReceiveBufferFull)
+        | reasons::Meaning::Noise(_)
+        | reasons::Meaning::Loss => None,
+        reasons::Meaning::Proof(cause) => Some(cause),
+    }
+}
+
+fn is_answer(drop: &Drop, side: Side) -> bool {
+    drop.received == (side == Side::Client)
+}
+
+/// Answers that were on the wire, and that this host did not let come to where they should.
+pub(super) fn answers_lost_after_the_wire(tally: &Tally, side: Side) -> u64 {
+    let is_after = |drop: &&Drop| {
+        let cause = stops_answers(drop);
+        cause
+            .is_some_and(|cause| drop.received || matches!(cause, Cause::TcDrop | Cause::QdiscDrop))
+    };
+    let answers = tally.dropped.iter().filter(|drop| is_answer(drop, side));
+    answers.filter(is_after).map(|drop| drop.packets).sum()
 }
 
 /// Whether what was dropped asks for something: a segment that opens a connection, or a datagram to
@@ -153,8 +184,8 @@ fn is_request(drop: &Drop, side: Side) -> bool {
     drop.received == (side == Side::Server) && (drop.opening || drop.datagram)
 }
 
-/// Datagrams to the service that this host is proven to have dropped, or that others turned down by ICMP,
-/// and what became of the last.
+/// Datagrams that this host is proven to have dropped, those to the service and the answers, or that others
+/// turned down by ICMP, and what became of the last.
 pub(super) fn lost_datagrams(flow: &FlowId, tally: &Tally) -> (u64, Attempt, Option<Timestamp>) {
     let mut lost = (0, Attempt::Unanswered, None);
     for drop in tally.dropped.iter().filter(|drop| is_request(drop, flow.side)) {
@@ -167,6 +198,13 @@ pub(super) fn lost_datagrams(flow: &FlowId, tally: &Tally) -> (u64, Attempt, Opt
         lost.0 += drop.packets;
         if drop.last > lost.2 {
             (lost.1, lost.2) = (attempt, drop.last);
+        }
+    }
+    let answers = tally.dropped.iter().filter(|drop| is_answer(drop, flow.side));
+    for drop in answers.filter(|drop| stops_answers(drop).is_some()) {
+        lost.0 += drop.packets;
+        if drop.last > lost.2 {
+            (lost.1, lost.2) = (Attempt::Unanswered, drop.last);
         }
     }
     if flow.side == Side::Client {

@@ -16,7 +16,7 @@ pub enum Attempt {
     Refused,
     /// Not answered.
     Unanswered,
-    /// Answered by this host, and nothing came back.
+    /// Answered, and the one who asked did not go on.
     HalfOpen,
     /// Some got through, others did not.
     Lost,
@@ -46,6 +46,8 @@ pub struct Track {
     seen: Option<(Counters, Counters)>,
     /// Attempts of this host's sockets, or datagrams that were dropped.
     made: u64,
+    /// Datagrams in answer that nothing is known to have stopped.
+    delivered: u64,
     /// Attempts of this host that never began, and those without a local port.
     not_sent: (u64, u64),
     handshakes: Handshakes,
@@ -58,16 +60,16 @@ pub struct Track {
     pub last_opened: Option<Timestamp>,
 }
 
-/// What a server sees of the handshakes of pending attempts.
+/// What is seen of the handshakes of pending attempts.
 #[derive(Clone, Copy, Debug, Default)]
 struct Handshakes {
     /// Completed ones that the sockets have told until now.
     told: u64,
     /// Those of the last two snapshots: the sockets may be read later than the wire.
     new: [u64; 2],
-    /// This host has answered.
+    /// There was an answer.
     granted: bool,
-    /// The peer has sent something else than SYN since.
+    /// The one who asked has sent something else than SYN since.
     spoken: bool,
 }
 
@@ -117,9 +119,12 @@ impl Track {
         let zero = (Counters::ZERO, Counters::ZERO);
         let (request_before, answer_before) = self.seen.replace((request, answer)).unwrap_or(zero);
         let more = |now: u64, before: u64| now.saturating_sub(before);
-        let answered = more(answer.packets, answer_before.packets) > 0;
 
         if flow.transport == Transport::Udp {
+            let lost = evidence::answers_lost_after_the_wire(tally, flow.side);
+            let delivered = answer.packets.saturating_sub(lost);
+            let answered = delivered > self.delivered;
+            self.delivered = self.delivered.max(delivered);
             if answered && request.packets > 0 {
                 self.last_success = last_answer;
                 self.failure = None;
@@ -133,7 +138,7 @@ impl Track {
         let not_sent = self.attempts_not_sent(tally, route);
         if attempts > 0 {
             self.wait_for(attempts, last_request.unwrap_or(now));
-        } else if answered
+        } else if more(answer.packets, answer_before.packets) > 0
             && more(request.packets, request_before.packets) > 0
             && self.pending.is_none()
         {
@@ -141,19 +146,14 @@ impl Track {
             self.last_success = last_answer;
         }
         let granted = more(answer.syn_ack, answer_before.syn_ack) > 0;
-        let succeeds = match flow.side {
-            Side::Client => granted,
-            Side::Server => {
-                let spoken = |counters: &Counters| counters.packets.saturating_sub(counters.syn);
-                let speaks = more(spoken(&request), spoken(&request_before)) > 0;
-                self.handshakes.advance(tally, granted && self.pending.is_some(), speaks);
-                let has_sockets = sees_handshakes && tally.forwarded == 0;
-                // A scanner answers with RST.
-                self.handshakes.are_completed(has_sockets)
-                    || self.handshakes.granted && more(request.rst, request_before.rst) > 0
-            }
-        };
-        if succeeds {
+        let spoken = |counters: &Counters| counters.packets.saturating_sub(counters.syn);
+        let speaks = more(spoken(&request), spoken(&request_before)) > 0;
+        self.handshakes.advance(tally, granted && self.pending.is_some(), speaks);
+        let has_sockets = sees_handshakes && tally.forwarded == 0;
+        // A scanner answers with RST.
+        if self.handshakes.are_completed(has_sockets)
+            || self.handshakes.granted && more(request.rst, request_before.rst) > 0
+        {
             return self.succeed(last_answer);
         }
         if let Some((attempts, error, last)) = not_sent {
@@ -297,8 +297,8 @@ impl Handshakes {
         self.spoken |= self.granted && speaks;
     }
 
-    /// Whether one of them was: by the word of the sockets where there are any, else because the peer goes
-    /// on after the answer.
+    /// Whether one of them was: by the word of the sockets where there are any, else because the one who
+    /// asked goes on after the answer.
     const fn are_completed(&self, has_sockets: bool) -> bool {
         self.granted && if has_sockets { self.new[0] + self.new[1] > 0 } else { self.spoken }
     }

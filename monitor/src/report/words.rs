@@ -7,7 +7,10 @@ use super::{
     text::{age, moment},
 };
 use crate::{
-    discrepancy::{Cause, Verdict},
+    discrepancy::{
+        Cause, Verdict,
+        reasons::{self, Meaning},
+    },
     observe::IcmpKind,
 };
 
@@ -26,6 +29,10 @@ pub(super) fn attempts(failing: &Failing, verdict: Verdict, side: &str) -> Strin
     let is_answer = |kind: &str| kind != IcmpKind::TooBig.name();
     let mut errors = failing.icmp.iter().filter(|errors| is_answer(&errors.kind));
     let by_icmp = errors.any(|errors| errors.received != is_server);
+    let is_answer_dropped = failing.dropped.iter().any(|drop| {
+        let proof = Meaning::Proof(*cause);
+        drop.received != is_server && reasons::meaning(&drop.reason, drop.received) == proof
+    });
     let answer = match (verdict, is_server) {
         (Verdict::Refused, true) if by_icmp => "this host answers with ICMP",
         (Verdict::Refused, true) => "this host answers with RST",
@@ -35,7 +42,9 @@ pub(super) fn attempts(failing: &Failing, verdict: Verdict, side: &str) -> Strin
         (Verdict::Refused, false) if by_icmp => "it answers with ICMP",
         (Verdict::Refused, false) => "it answers with RST",
         (_, true) if *cause == Cause::NoAnswer => "this host answers, and nothing comes back",
+        (_, true) if is_answer_dropped => "this host drops its own answers",
         (_, true) => "this host does not answer",
+        (_, false) if is_answer_dropped => "it answers, and this host drops the answers",
         (_, false) if by_icmp => "no answer but ICMP",
         (_, false) => "no answer",
     };
@@ -62,6 +71,12 @@ pub(super) fn advice(expectation: &Expectation, cause: Cause) -> &'static str {
         }
         (Cause::NoAnswer, _, "server") => {
             "Answers leave this host: look at the firewalls and routes on the way back to the peer."
+        }
+        (Cause::LocalFirewallIn, _, "client") => {
+            "Allow answers coming in through this host's firewall: those of established connections (ct state)."
+        }
+        (Cause::LocalFirewallOut, _, "server") => {
+            "Allow answers going out through this host's firewall: those of established connections (ct state)."
         }
         (Cause::SessionInterrupted, _, _) if is_dropped_here(expectation) => {
             "This host's firewall forgot the session: raise its idle timeout (conntrack) or enable keepalives."

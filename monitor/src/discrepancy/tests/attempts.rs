@@ -76,8 +76,7 @@ fn success_closes_a_failure() {
     bench.receive(vdi, rst);
     assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Refused);
     bench.wait(60);
-    bench.transmit(vdi, syn);
-    bench.receive(vdi, syn_ack);
+    bench.connect(vdi);
     let judgement = bench.judge("mssql-vdi-11113");
     assert_eq!((judgement.verdict, judgement.since), (Verdict::Ok, bench.now()));
 }

@@ -32,8 +32,7 @@ fn error_fails_the_attempt_at_once_and_names_the_cause() {
         bench.icmp(vdi(), kind, true);
         assert_eq!(bench.verdict(VDI), (said.0, Some(said.1)));
         bench.wait(1);
-        bench.transmit(vdi(), syn);
-        bench.receive(vdi(), syn_ack);
+        bench.connect(vdi());
         assert_eq!(bench.verdict(VDI), (Verdict::Ok, None));
     }
 }

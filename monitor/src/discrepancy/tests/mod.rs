@@ -1,5 +1,6 @@
 //! The ledger on a clock that the test moves.
 
+mod answers;
 mod attempts;
 mod flows;
 mod handshakes;
@@ -118,6 +119,13 @@ impl Bench {
         self.receive(id, syn);
         self.transmit(id, syn_ack);
         self.receive(id, data);
+    }
+
+    /// This host connects to a service.
+    fn connect(&mut self, id: FlowId) {
+        self.transmit(id, syn);
+        self.receive(id, syn_ack);
+        self.transmit(id, data);
     }
 
     fn assess(&mut self) -> Assessment {

@@ -29,10 +29,6 @@ impl Bench {
         self.names.insert(name.to_owned(), addresses);
     }
 
-    fn connect(&mut self, peer: &str) {
-        self.accept(agent(peer));
-    }
-
     /// Packets received of the name, and of flows that nothing covers.
     fn counted(&mut self) -> (u64, Vec<u64>) {
         let index = self.expectations.iter().position(|e| e.key.flow == "agent-50051").unwrap();
@@ -50,16 +46,16 @@ fn agent(peer: &str) -> FlowId {
 #[test]
 fn counts_stay_where_they_were_made() {
     let mut bench = bench(CONFIG);
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     assert_eq!(bench.counted(), (2, vec![]));
     bench.name("a.example.com", &[NEW]);
     bench.wait(1);
     assert_eq!(bench.counted(), (2, vec![]));
     assert_eq!(bench.verdict("agent-50051"), (Verdict::Ok, None));
-    bench.connect(NEW);
+    bench.accept(agent(NEW));
     assert_eq!(bench.counted(), (4, vec![]));
     // And what comes now is nobody's, until it is the peer's again.
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     bench.receive(agent(OLD), data);
     assert_eq!(bench.counted(), (4, vec![3]));
     bench.receive(agent(OLD), data);
@@ -73,7 +69,7 @@ fn counts_stay_where_they_were_made() {
 #[test]
 fn open_connection_stays_with_whom_it_was_opened_to() {
     let mut bench = bench(CONFIG);
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     bench.assess();
     bench.name("a.example.com", &[]);
     for packets in 3..6 {
@@ -81,19 +77,19 @@ fn open_connection_stays_with_whom_it_was_opened_to() {
         bench.receive(agent(OLD), data);
         assert_eq!(bench.counted(), (packets, vec![]));
     }
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     assert_eq!(bench.counted(), (5, vec![2]));
 }
 
 #[test]
 fn moment_of_the_change_belongs_to_the_time_before() {
     let mut bench = bench(CONFIG);
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     bench.assess();
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     bench.name("a.example.com", &[NEW]);
     assert_eq!(bench.counted(), (4, vec![]));
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     assert_eq!(bench.counted(), (4, vec![2]));
 }
 
@@ -122,7 +118,7 @@ fn datagrams_have_no_connection_to_stay_with() {
 #[test]
 fn success_before_the_move_still_counts_and_failures_do_not() {
     let mut bench = bench(CONFIG);
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     bench.assess();
     bench.name("a.example.com", &[NEW]);
     bench.assess();
@@ -140,7 +136,7 @@ fn success_before_the_move_still_counts_and_failures_do_not() {
 fn address_may_go_from_one_name_to_another() {
     let mut bench = bench(&CONFIG.replace("[\"a", "[\"b.example.com\", \"a"));
     bench.name("b.example.com", &[NEW]);
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     let received = |bench: &mut Bench| {
         let counts = bench.judge("agent-50051").counts;
         [counts[&Some(0)].received.packets, counts[&Some(1)].received.packets]
@@ -148,7 +144,7 @@ fn address_may_go_from_one_name_to_another() {
     assert_eq!(received(&mut bench), [0, 2]);
     bench.name("b.example.com", &[OLD]);
     bench.name("a.example.com", &[NEW]);
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     assert_eq!(received(&mut bench), [4, 4]);
     bench.receive(agent(OLD), data);
     assert_eq!(received(&mut bench), [5, 4]);
@@ -158,24 +154,24 @@ fn address_may_go_from_one_name_to_another() {
 #[test]
 fn flow_that_leaves_the_map_takes_its_past_along() {
     let mut bench = bench(CONFIG);
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     bench.assess();
     bench.name("a.example.com", &[NEW]);
     bench.assess();
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     assert_eq!(bench.counted(), (2, vec![2]));
     let tally = bench.snapshot.flows.remove(&agent(OLD)).unwrap();
     bench.snapshot.evicted.push((agent(OLD), tally));
     assert_eq!(bench.counted(), (2, vec![]));
     bench.snapshot.evicted.clear();
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     assert_eq!(bench.counted(), (2, vec![2]));
 }
 
 #[test]
 fn config_without_the_name_ends_its_past() {
     let mut bench = bench(CONFIG);
-    bench.connect(OLD);
+    bench.accept(agent(OLD));
     bench.assess();
     bench.name("a.example.com", &[]);
     bench.assess();

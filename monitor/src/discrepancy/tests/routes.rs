@@ -74,8 +74,7 @@ fn one_address_of_a_name_is_enough() {
     bench.no_route(by_six.peer);
     assert_eq!(bench.verdict(VDI), (Verdict::Blocked, Some(Cause::NoRoute)));
     let by_four = flow(Side::Client, four, 11113);
-    bench.transmit(by_four, syn);
-    bench.receive(by_four, syn_ack);
+    bench.connect(by_four);
     assert_eq!(bench.verdict(VDI), (Verdict::Ok, None));
     // Another peer is another matter.
     let other = flow(Side::Client, "10.20.0.9", 11113);

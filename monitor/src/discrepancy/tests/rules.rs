@@ -13,9 +13,7 @@ fn bench(config: &str) -> Bench {
 }
 
 fn connect(bench: &mut Bench, peer: &str, port: u16) {
-    let flow = flow(Side::Client, peer, port);
-    bench.transmit(flow, syn);
-    bench.receive(flow, syn_ack);
+    bench.connect(flow(Side::Client, peer, port));
 }
 
 fn name(bench: &mut Bench, name: &str, address: &str) {

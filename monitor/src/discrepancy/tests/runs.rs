@@ -9,9 +9,7 @@ fn backup() -> FlowId {
 }
 
 fn succeed(bench: &mut Bench) {
-    bench.receive(backup(), syn);
-    bench.transmit(backup(), syn_ack);
-    bench.receive(backup(), data);
+    bench.accept(backup());
     bench.assess();
 }
 

@@ -34,9 +34,7 @@ fn at(bench: &mut Bench, time: &str) {
 
 fn back_up(bench: &mut Bench) {
     let backup = flow(Side::Server, "10.30.0.9", 32004);
-    bench.receive(backup, syn);
-    bench.transmit(backup, syn_ack);
-    bench.receive(backup, data);
+    bench.accept(backup);
 }
 
 fn said(bench: &mut Bench) -> (Verdict, Option<Cause>) {
@@ -173,8 +171,7 @@ fn every_member_is_due_in_a_window_too() {
     let mut bench = bench(&config, "2026-01-05T12:00:00Z");
     at(&mut bench, "2026-01-05T23:00:00Z");
     let first = flow(Side::Client, "10.2.118.12", 8087);
-    bench.transmit(first, syn);
-    bench.receive(first, syn_ack);
+    bench.connect(first);
     at(&mut bench, "2026-01-06T05:00:00Z");
     let judgement = bench.judge("amp-8087");
     assert_eq!((judgement.verdict, judgement.cause), OVERDUE);
@@ -221,9 +218,7 @@ fn by_default_one_node_is_enough_and_nothing_is_due_of_machines_that_there_may_n
     let mut host = of("host", "peers.cluster = [\"10.20.0.7\", \"10.20.0.8\"]");
     assert_eq!(host.verdict("agent-50051"), OVERDUE);
     let agent = flow(Side::Server, "10.20.0.7", 50051);
-    host.receive(agent, syn);
-    host.transmit(agent, syn_ack);
-    host.receive(agent, data);
+    host.accept(agent);
     assert_eq!(host.verdict("agent-50051"), (Verdict::Ok, None));
     assert_eq!(of("host", "").verdict("agent-50051"), OVERDUE);
     // Of the roles that a cluster may connect to, the config has to say which there are.

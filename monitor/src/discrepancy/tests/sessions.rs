@@ -53,8 +53,7 @@ fn dropped(session: &Session, packets: u64, first: Timestamp, last: Timestamp) -
 /// A monitor that has seen the session work.
 fn bench() -> Bench {
     let mut bench = Bench::new();
-    bench.transmit(vdi().flow, syn);
-    bench.receive(vdi().flow, syn_ack);
+    bench.connect(vdi().flow);
     assert_eq!(bench.look(vdi()), OK);
     bench.wait(600);
     bench
@@ -246,8 +245,7 @@ fn what_the_firewall_drops_is_heard_on_the_wire_and_mends_nothing() {
     bench.receive(vdi().flow, data);
     bench.transmit(vdi().flow, data);
     assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Degraded);
-    bench.transmit(vdi().flow, syn);
-    bench.receive(vdi().flow, syn_ack);
+    bench.connect(vdi().flow);
     assert_eq!(bench.verdict("mssql-vdi-11113"), OK);
 }
 

@@ -1,0 +1,123 @@
+//! Answers that do not reach the one who asked.
+
+use super::*;
+use crate::observe::Drop;
+
+fn vdi() -> FlowId {
+    flow(Side::Client, "10.20.0.7", 11113)
+}
+
+fn scan(side: Side) -> FlowId {
+    FlowId { transport: Transport::Udp, ..flow(side, "10.30.0.9", 32006) }
+}
+
+impl Bench {
+    /// Packets dropped for one reason until now.
+    fn drops(&mut self, id: FlowId, reason: &str, received: bool, packets: u64) {
+        let last = Some(self.now());
+        self.flow(id).dropped = vec![Drop {
+            reason: reason.to_owned(),
+            received,
+            opening: false,
+            datagram: id.transport == Transport::Udp,
+            packets,
+            first: last,
+            last,
+            interface: None,
+            port: 0,
+        }];
+    }
+
+    /// This host asks in vain, although it is answered.
+    fn ask_in_vain(&mut self, reason: Option<&str>) -> (Verdict, Option<Cause>) {
+        self.transmit(vdi(), syn);
+        self.receive(vdi(), syn_ack);
+        if let Some(reason) = reason {
+            self.drops(vdi(), reason, true, 1);
+        }
+        assert_eq!(self.verdict("mssql-vdi-11113"), (Verdict::Idle, None));
+        self.wait(3);
+        self.verdict("mssql-vdi-11113")
+    }
+
+    fn answered_datagrams(&mut self, id: FlowId, answers: u64) {
+        let now = self.now();
+        let tally = self.flow(id);
+        let (request, answer) = match id.side {
+            Side::Client => (&mut tally.transmitted, &mut tally.received),
+            Side::Server => (&mut tally.received, &mut tally.transmitted),
+        };
+        request.packets += answers;
+        answer.packets += answers;
+        (tally.last_received, tally.last_transmitted) = (Some(now), Some(now));
+    }
+}
+
+#[test]
+fn answer_that_the_asker_does_not_take_up_is_no_success() {
+    assert_eq!(Bench::new().ask_in_vain(None), (Verdict::Blocked, Some(Cause::Undetermined)));
+}
+
+#[test]
+fn what_drops_the_answers_is_the_cause() {
+    let causes = [
+        ("NETFILTER_DROP", Cause::LocalFirewallIn),
+        ("IP_RPFILTER", Cause::RpFilter),
+        ("TC_INGRESS", Cause::TcDrop),
+        // Nobody waits for it any more.
+        ("NO_SOCKET", Cause::Undetermined),
+        ("TCP_OLD_DATA", Cause::Undetermined),
+    ];
+    for (reason, cause) in causes {
+        assert_eq!(Bench::new().ask_in_vain(Some(reason)), (Verdict::Blocked, Some(cause)));
+    }
+}
+
+#[test]
+fn asker_that_goes_on_was_answered() {
+    let mut bench = Bench::new();
+    bench.ask_in_vain(Some("NETFILTER_DROP"));
+    bench.connect(vdi());
+    assert_eq!(bench.verdict("mssql-vdi-11113"), (Verdict::Ok, None));
+}
+
+#[test]
+fn answer_that_is_dropped_before_the_wire_was_none() {
+    let mut bench = Bench::new();
+    bench.transmit(vdi(), syn);
+    bench.drops(vdi(), "TC_INGRESS", true, 1);
+    bench.assess();
+    bench.wait(3);
+    assert_eq!(bench.verdict("mssql-vdi-11113"), (Verdict::Blocked, Some(Cause::TcDrop)));
+}
+
+#[test]
+fn datagrams_in_answer_that_are_dropped_are_no_success() {
+    let mut bench = Bench::new();
+    let scan = scan(Side::Server);
+    bench.receive(scan, data);
+    bench.drops(scan, "NETFILTER_DROP", false, 1);
+    assert_eq!(bench.verdict("scan-32006"), (Verdict::Blocked, Some(Cause::LocalFirewallOut)));
+    bench.wait(1);
+    bench.answered_datagrams(scan, 1);
+    assert_eq!(bench.verdict("scan-32006"), (Verdict::Ok, None));
+}
+
+#[test]
+fn datagrams_of_the_wire_and_of_the_drops_may_be_read_in_any_order() {
+    let failing = (Verdict::Blocked, Some(Cause::TcDrop));
+    let mut bench = Bench::new();
+    let scan = scan(Side::Server);
+    bench.answered_datagrams(scan, 5);
+    bench.drops(scan, "TC_EGRESS", false, 4);
+    bench.assess();
+    for dropped in [6, 7, 7] {
+        bench.wait(1);
+        bench.answered_datagrams(scan, 1);
+        bench.drops(scan, "TC_EGRESS", false, dropped);
+        assert_eq!(bench.verdict("scan-32006"), failing, "{dropped}");
+    }
+    bench.wait(1);
+    bench.answered_datagrams(scan, 1);
+    assert_eq!(bench.verdict("scan-32006"), (Verdict::Ok, None));
+}
