@@ -43,10 +43,10 @@ pub(super) fn judge(
         (_, _, Some((_, cause))) => cause,
         (attempt, Side::Client, None) => {
             let dropped = dropped_answer(tally, flow.side, failure.since);
-            dropped.unwrap_or_else(|| match attempt {
-                Attempt::HalfOpen => Cause::Undetermined,
-                _ => beyond(tally, failure.since),
-            })
+            let is_answered = attempt == Attempt::HalfOpen;
+            let otherwise =
+                || if is_answered { Cause::Undetermined } else { beyond(tally, failure.since) };
+            dropped.unwrap_or_else(otherwise)
         }
         (Attempt::Unanswered | Attempt::HalfOpen, Side::Server, None)
             if is_queue_full(flow, tally, listeners) =>
