@@ -29,27 +29,45 @@ pub(super) fn run(
     format: Format,
 ) -> anyhow::Result<ExitCode> {
     let expectations = expectations(&config::load(config)?);
+    let (hosts, began) = survey(file, &expectations)?;
     let host = match host.as_slice() {
-        [] => host_of(file, &expectations)?,
+        [] => hosts.host().map_err(|in_question| not_told(file, &in_question))?,
         given => given.iter().copied().collect(),
     };
-    let replayed = replay(file, &expectations, host)?;
+    let replayed = replay(file, &expectations, host, began)?;
     let name = file.display().to_string();
-    let Replayed { began, snapshot, assessment, .. } = &replayed;
+    let Replayed { snapshot, assessment, .. } = &replayed;
     let report =
-        report::build(&name, *began, snapshot, &expectations, assessment, &KnownNames::new());
+        report::build(&name, began, snapshot, &expectations, assessment, &KnownNames::new());
     match format {
         Format::Json => output::json(&report)?,
         Format::Text => output::text(&text::render(&report, &TimeZone::system(), output::width()))?,
     }
     warn(&name, &replayed.summary);
-    let fine = report.discrepancies().next().is_none() && report.unexpected.is_empty();
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if report.is_fine() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The machines of a capture, and when it began.
+fn survey(file: &Path, expectations: &[Expectation]) -> anyhow::Result<(Hosts, Timestamp)> {
+    let mut hosts = Hosts::new(documented_ports(expectations));
+    let mut began = None;
+    let summary = read(file, |frame| {
+        began.get_or_insert(frame.at);
+        hosts.note(frame);
+    })?;
+    let Some(began) = began else {
+        let why = match &summary {
+            Summary { fault: Some(fault), .. } => fault.to_string(),
+            Summary { untold: 0, .. } => "it is empty".to_owned(),
+            Summary { untold, .. } => format!("none of its {untold} frames has a known link layer"),
+        };
+        bail!("{}: {why}", file.display());
+    };
+    Ok((hosts, began))
 }
 
 /// What came of a capture.
 struct Replayed {
-    began: Timestamp,
     snapshot: Snapshot,
     assessment: Assessment,
     summary: Summary,
@@ -60,66 +78,36 @@ fn replay(
     file: &Path,
     expectations: &[Expectation],
     host: BTreeSet<IpAddr>,
+    began: Timestamp,
 ) -> anyhow::Result<Replayed> {
-    struct State {
-        capture: Capture,
-        ledger: Ledger,
-        began: Timestamp,
-        judged: Timestamp,
-        last: Timestamp,
-    }
     let names = Names::new();
-    let mut host = Some(host);
-    let mut state: Option<State> = None;
+    let mut capture = Capture::new(host, documented_ports(expectations), began);
+    let mut ledger = Ledger::new(began);
+    let (mut judged, mut last) = (began, began);
     let summary = read(file, |frame| {
-        let state = state.get_or_insert_with(|| State {
-            capture: Capture::new(
-                host.take().unwrap_or_default(),
-                documented_ports(expectations),
-                frame.at,
-            ),
-            ledger: Ledger::new(frame.at),
-            began: frame.at,
-            judged: frame.at,
-            last: frame.at,
-        });
         // The frames of several interfaces may not be quite in order.
-        state.last = state.last.max(frame.at);
-        if state.last.duration_since(state.judged) >= STEP {
-            state.judged = state.last;
-            let snapshot = state.capture.snapshot(state.last);
-            state.ledger.assess(&snapshot, expectations, &names);
+        last = last.max(frame.at);
+        if last.duration_since(judged) >= STEP {
+            judged = last;
+            ledger.assess(&capture.snapshot(last), expectations, &names);
         }
-        state.capture.count(frame);
+        capture.count(frame);
     })?;
-    let Some(mut state) = state else {
-        let why = match &summary {
-            Summary { fault: Some(fault), .. } => fault.to_string(),
-            Summary { untold: 0, .. } => "it is empty".to_owned(),
-            Summary { untold, .. } => format!("none of its {untold} frames has a known link layer"),
-        };
-        bail!("{}: {why}", file.display());
-    };
-    let snapshot = state.capture.snapshot(state.last);
-    let assessment = state.ledger.assess(&snapshot, expectations, &names);
-    Ok(Replayed { began: state.began, snapshot, assessment, summary })
+    let snapshot = capture.snapshot(last);
+    let assessment = ledger.assess(&snapshot, expectations, &names);
+    Ok(Replayed { snapshot, assessment, summary })
 }
 
-/// The addresses of the machine that the capture was taken at, as far as its packets tell.
-fn host_of(file: &Path, expectations: &[Expectation]) -> anyhow::Result<BTreeSet<IpAddr>> {
-    let mut hosts = Hosts::new(documented_ports(expectations));
-    read(file, |frame| hosts.note(frame))?;
-    hosts.host().map_err(|in_question| {
-        let named: Vec<String> =
-            in_question.iter().take(MOST_NAMED).map(ToString::to_string).collect();
-        anyhow::anyhow!(
-            "{}: say which addresses are the host's, such as `--host {}`: no machine has a part in every packet \
-             on a documented port, or several have; seen most: {}",
-            file.display(),
-            named.first().map_or("10.20.0.1", String::as_str),
-            named.join(", "),
-        )
-    })
+/// The packets do not tell which addresses are those of the machine that the capture was taken at.
+fn not_told(file: &Path, in_question: &[IpAddr]) -> anyhow::Error {
+    let named: Vec<String> = in_question.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+    anyhow::anyhow!(
+        "{}: say which addresses are the host's, such as `--host {}`: no machine has a part in every packet \
+         on a documented port, or several have; seen most: {}",
+        file.display(),
+        named.first().map_or("10.20.0.1", String::as_str),
+        named.join(", "),
+    )
 }
 
 fn read(file: &Path, each: impl FnMut(&capture::Frame<'_>)) -> anyhow::Result<Summary> {

@@ -34,8 +34,7 @@ pub(super) fn run(config: &Path, format: Format) -> anyhow::Result<ExitCode> {
             output::text(&text::render(&report, &TimeZone::system(), output::width()))?;
         }
     }
-    let fine = report.discrepancies().next().is_none() && report.unexpected.is_empty();
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if report.is_fine() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// The latest report of the running daemon.

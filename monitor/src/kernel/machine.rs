@@ -11,20 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use monitor_common::names;
 
 use super::{Error, Object, in_full, support};
-use crate::observe::{self, Hook};
+use crate::observe::{self, Hook, MACHINE_HOOKS};
 
 /// How often a hook that could not be attached is tried again.
 const RETRY_EVERY: SignedDuration = SignedDuration::from_secs(10);
-
-/// Each hook is attached for itself: what one kernel lacks, another has.
-const HOOKS: [&str; 6] = [
-    observe::SOCKET_INGRESS,
-    observe::SOCKET_EGRESS,
-    observe::CONNECTION,
-    observe::RETRANSMIT,
-    observe::DROP,
-    observe::CONNECT,
-];
 
 const DISABLED: &str = "disabled in the config";
 
@@ -53,7 +43,8 @@ enum Link {
 }
 
 impl MachineHooks {
-    /// Loads and attaches every hook but those that are disabled.
+    /// Loads and attaches every hook but those that are disabled. Each is attached for itself: what one kernel
+    /// lacks, another has.
     pub fn attach(object: &mut Object, disabled: &[&str], now: Timestamp) -> Self {
         let watch = |hook| {
             let link = if disabled.contains(&hook) {
@@ -66,7 +57,7 @@ impl MachineHooks {
             }
             Watched { hook, link, since: now }
         };
-        Self { hooks: HOOKS.map(watch).into(), tried: now }
+        Self { hooks: MACHINE_HOOKS.map(watch).into(), tried: now }
     }
 
     /// Tries those again that could not be attached, now and then. Says whether one is attached since.

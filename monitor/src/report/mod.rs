@@ -8,7 +8,7 @@ mod evidence;
 pub mod text;
 mod words;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -208,9 +208,17 @@ pub struct Name {
 }
 
 impl Report {
-    /// Expectations that fail.
+    /// Expectations that fail, the worst first.
     pub fn discrepancies(&self) -> impl Iterator<Item = &Expectation> {
-        self.expectations.iter().filter(|expectation| expectation.verdict.is_discrepancy())
+        let failing = self.expectations.iter().filter(|e| e.verdict.is_discrepancy());
+        let mut failing: Vec<&Expectation> = failing.collect();
+        failing.sort_by_key(|failing| (Reverse(failing.verdict), failing.since));
+        failing.into_iter()
+    }
+
+    /// Whether nothing fails and nothing is unexpected.
+    pub fn is_fine(&self) -> bool {
+        self.discrepancies().next().is_none() && self.unexpected.is_empty()
     }
 }
 

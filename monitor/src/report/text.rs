@@ -18,13 +18,8 @@ use crate::{
 pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     let mut out = String::new();
     _ = writeln!(out, "{}\n", summary(report));
-    let mut failing: Vec<&Expectation> = report.discrepancies().collect();
-    failing.sort_by_key(|expectation| (std::cmp::Reverse(expectation.verdict), expectation.since));
-    for expectation in failing {
-        finding(&mut out, &discrepancy(expectation, report.taken, zone), width);
-    }
-    for stranger in &report.unexpected {
-        finding(&mut out, &unexpected(stranger, report.taken, zone), width);
+    for advice in advices(report, zone) {
+        finding(&mut out, &advice, width);
     }
     let hidden = report.unexpected_total - report.unexpected.len();
     if hidden > 0 {
@@ -78,6 +73,12 @@ pub struct Advice {
     pub title: String,
     /// Names and texts; a line without a name goes on with the one before.
     pub lines: Vec<(&'static str, String)>,
+}
+
+/// What is said of all that is wrong, the worst first, and what is unexpected last.
+pub fn advices(report: &Report, zone: &TimeZone) -> impl Iterator<Item = Advice> {
+    let failing = report.discrepancies().map(|failing| discrepancy(failing, report.taken, zone));
+    failing.chain(report.unexpected.iter().map(|stranger| unexpected(stranger, report.taken, zone)))
 }
 
 /// What is said of an expectation that fails.

@@ -17,7 +17,7 @@ const STYLE: &str = include_str!("page.css");
 
 /// The page of a report.
 pub(super) fn render(report: &Report, history: &History, zone: &TimeZone) -> String {
-    let findings = findings(report, zone);
+    let findings: Vec<Advice> = text::advices(report, zone).collect();
     let blind = text::blind_spots(report);
     let title = if findings.is_empty() {
         format!("{}: no discrepancy", report.host)
@@ -71,17 +71,6 @@ pub(super) fn render(report: &Report, history: &History, zone: &TimeZone) -> Str
         }
     }
     .into_string()
-}
-
-/// What is wrong, the worst first.
-fn findings(report: &Report, zone: &TimeZone) -> Vec<Advice> {
-    let mut failing: Vec<&Expectation> = report.discrepancies().collect();
-    failing.sort_by_key(|expectation| (std::cmp::Reverse(expectation.verdict), expectation.since));
-    let failing =
-        failing.into_iter().map(|expectation| text::discrepancy(expectation, report.taken, zone));
-    let unexpected =
-        report.unexpected.iter().map(|stranger| text::unexpected(stranger, report.taken, zone));
-    failing.chain(unexpected).collect()
 }
 
 fn counts(report: &Report) -> Markup {

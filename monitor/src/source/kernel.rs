@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{DropCounts, DropKey, Event, EventKey, FlowCounts, FlowKey, Loss};
+use monitor_common::{Event, FlowCounts, FlowKey, Loss};
 use tokio::sync::watch;
 
 use super::routes;
@@ -167,9 +167,12 @@ impl KernelSource {
                 tally.not_begun.times = tally.not_begun.times.saturating_sub(counts.begun);
             }
         }
-        let evicted = self.evict(&counted, &dropped, &mut flows, ages, now)?;
-        let is_gone = |key: &EventKey| flow_id(&key.flow).is_none_or(|id| !flows.contains_key(&id));
-        for (key, _) in events.iter().filter(|(key, _)| is_gone(key)) {
+        let evicted = self.evict(&counted, &mut flows, ages, now)?;
+        let is_gone = |key: &FlowKey| flow_id(key).is_none_or(|id| !flows.contains_key(&id));
+        for (key, _) in dropped.iter().filter(|(key, _)| is_gone(&key.flow)) {
+            self.object.drops.evict(*key)?;
+        }
+        for (key, _) in events.iter().filter(|(key, _)| is_gone(&key.flow)) {
             self.object.events.evict(*key)?;
         }
         let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
@@ -253,7 +256,6 @@ impl KernelSource {
     fn evict(
         &mut self,
         counted: &[(FlowKey, FlowCounts)],
-        dropped: &[(DropKey, DropCounts)],
         flows: &mut BTreeMap<FlowId, Tally>,
         ages: Ages,
         now: Timestamp,
@@ -272,12 +274,8 @@ impl KernelSource {
             if idle && let Some(counts) = self.object.flows.evict(*key)? {
                 let others = flows.remove(&id).unwrap_or_default();
                 evicted.push((id, self.with_wire(others, &counts, ages, now)));
-                // What the other hooks counted of it goes with it.
                 self.object.sockets.evict(*key)?;
                 self.object.connections.evict(*key)?;
-                for (drop, _) in dropped.iter().filter(|(drop, _)| drop.flow == *key) {
-                    self.object.drops.evict(*drop)?;
-                }
             }
         }
         Ok(evicted)

@@ -151,12 +151,10 @@ impl View {
     }
 
     fn entries(&self) -> Vec<Entry<'_>> {
-        let mut wrong: Vec<&Expectation> = self.report.discrepancies().collect();
-        wrong.sort_by_key(|wrong| (std::cmp::Reverse(wrong.verdict), wrong.since));
         let unexpected = self.report.unexpected.iter().map(Entry::Unexpected);
         let is_fine = |other: &&Expectation| !other.verdict.is_discrepancy() && !self.only_wrong;
         let fine = self.report.expectations.iter().filter(is_fine);
-        let wrong = wrong.into_iter().map(Entry::Expectation).chain(unexpected);
+        let wrong = self.report.discrepancies().map(Entry::Expectation).chain(unexpected);
         wrong.chain(fine.map(Entry::Expectation)).collect()
     }
 

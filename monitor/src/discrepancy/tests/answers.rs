@@ -19,7 +19,7 @@ impl Bench {
             reason: reason.to_owned(),
             received,
             opening: false,
-            datagram: id.transport == Transport::Udp,
+            datagram: false,
             packets,
             first: last,
             last,
