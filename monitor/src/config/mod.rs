@@ -14,6 +14,7 @@ mod log;
 mod network;
 mod peer;
 mod presence;
+mod probe;
 mod render;
 mod schedule;
 mod section;
@@ -26,6 +27,8 @@ mod words;
 mod written;
 
 use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
 
 pub use self::daemon::{Kernel, State, Status, Web};
 pub use self::fault::{Fault, Faults};
@@ -52,6 +55,8 @@ pub struct Config {
     pub kernel: Kernel,
     /// What is kept over a restart.
     pub state: State,
+    /// How often the daemon tries the flows that this host opens, a minute to a day; `None` for never.
+    pub probe_every: Option<SignedDuration>,
 }
 
 /// One product as it is set up on this host.
@@ -96,9 +101,12 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
     let status = daemon::mean_status(&written.status, &mut log);
     let kernel = daemon::mean_kernel(&written.kernel, &mut log);
     let state = daemon::mean_state(&written.state, &mut log);
-    match (systems, web, status, kernel, state) {
-        (Some(systems), Some(web), Some(status), Some(kernel), Some(state)) if log.is_clean() => {
-            Ok(Config { systems, web, status, kernel, state })
+    let probe_every = probe::mean_every(written.probe.as_ref(), &mut log);
+    match (systems, web, status, kernel, state, probe_every) {
+        (Some(systems), Some(web), Some(status), Some(kernel), Some(state), Some(probe_every))
+            if log.is_clean() =>
+        {
+            Ok(Config { systems, web, status, kernel, state, probe_every })
         }
         _ => Err(log.finish()),
     }
