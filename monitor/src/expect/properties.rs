@@ -75,6 +75,7 @@ proptest! {
             status: Status::default(),
             kernel: Kernel::default(),
             state: State::default(),
+            probe_every: None,
         };
         let expectations = expectations(&config);
         let keys: BTreeSet<&Key> = expectations.iter().map(|expectation| &expectation.key).collect();

@@ -110,3 +110,67 @@ fn end(
     };
     Planned { probe, addresses: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config, expect::expectations};
+
+    /// What is planned of a flow: peer, addresses, and what is said where there are none.
+    fn planned(text: &str, flow: &str, names: &Addresses) -> Vec<(String, Vec<String>, String)> {
+        let config = config::parse("c.toml", text).unwrap();
+        let plan = plan(&expectations(&config), names);
+        let of_flow = plan.into_iter().filter(|planned| planned.probe.flow == flow);
+        of_flow
+            .map(|Planned { probe, addresses }| {
+                let addresses = addresses.iter().map(ToString::to_string).collect();
+                let end = format!("{}: {}", probe.result.name(), probe.detail.unwrap());
+                (probe.peer.unwrap_or_default(), addresses, end)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn machines_are_tried_and_nothing_else() {
+        const TEXT: &str = r#"
+[[system]]
+product = "ibm-backup-recovery"
+roles = ["ms-sql-server"]
+peers.cluster = ["10.20.0.2", "10.30.0.0/24", "a.example", "b.example", "c.example"]
+"#;
+        let names: Addresses = [
+            (
+                "a.example".to_owned(),
+                Ok(["10.20.0.3", "fd00::3"].map(|a| a.parse().unwrap()).to_vec()),
+            ),
+            ("b.example".to_owned(), Ok(Vec::new())),
+            ("c.example".to_owned(), Err("SERVFAIL".to_owned())),
+        ]
+        .into();
+        let some = |peer: &str, addresses: &[&str], end: &str| {
+            let addresses = addresses.iter().map(|&address| address.to_owned()).collect();
+            (peer.to_owned(), addresses, end.to_owned())
+        };
+        assert_eq!(
+            planned(TEXT, "mssql-vdi-11113", &names),
+            [
+                some("10.20.0.2", &["10.20.0.2:11113"], "failed: the name has no address"),
+                some("10.30.0.0/24", &[], "not-tried: a network, not a machine"),
+                some(
+                    "a.example",
+                    &["10.20.0.3:11113", "[fd00::3]:11113"],
+                    "failed: the name has no address"
+                ),
+                some("b.example", &[], "failed: the name has no address"),
+                some("c.example", &[], "failed: SERVFAIL"),
+            ]
+        );
+        // What others open is theirs to try.
+        assert_eq!(planned(TEXT, "agent-50051", &names), []);
+        let open = TEXT.replace("peers.cluster", "#");
+        assert_eq!(
+            planned(&open, "mssql-vdi-11113", &names),
+            [some("", &[], "not-tried: the config lists no peers")]
+        );
+    }
+}

@@ -37,7 +37,9 @@ impl Families {
             let took =
                 times(&mut probes.iter().filter(is_good)).or_else(|| times(&mut probes.iter()));
             self.add("backupflow_probe_success", &labels, f64::from(u8::from(good)));
-            self.add("backupflow_probe_duration_seconds", &labels, took.unwrap_or(0.0));
+            if let Some(took) = took {
+                self.add("backupflow_probe_duration_seconds", &labels, took);
+            }
         }
     }
 }
