@@ -3,6 +3,7 @@
 mod failures;
 mod monitor;
 mod pictures;
+mod remote_write;
 mod traffic;
 
 use std::{
@@ -123,6 +124,7 @@ fn files() -> MonitoringFiles {
             &[("group_wait: 30s", "group_wait: 1s"), ("group_interval: 5m", "group_interval: 1s")],
         ),
         hosts: json!([{ "targets": ["10.20.0.1:10150", "10.20.0.2:10150"] }]).to_string(),
+        agent: None,
     }
 }
 
