@@ -102,7 +102,7 @@ impl Daemon {
             ledger,
             keeper: Keeper::start(file),
             changes: Changes::default(),
-            prober: Prober::new(config.probe_every, clock),
+            prober: Prober::new(config.probe.every, clock),
             shared,
         })
     }
@@ -152,7 +152,7 @@ impl Daemon {
                 let plan = Plan::of(&config, self.plan.resolver.known(), self.clock);
                 self.source.set_ports(documented_ports(&plan.expectations), self.clock.now())?;
                 self.plan = plan;
-                self.prober.configure(config.probe_every);
+                self.prober.configure(config.probe.every);
                 self.shared.reloaded(true);
                 tracing::info!(expectations = self.plan.expected(), "config reloaded");
             }

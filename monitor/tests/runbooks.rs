@@ -1,6 +1,6 @@
 //! Commands of backupflow that pages tell people to type.
 
-#![expect(clippy::unwrap_used, clippy::tests_outside_test_module, reason = "all of this is a test")]
+#![expect(clippy::tests_outside_test_module, reason = "all of this is a test")]
 
 use std::{fs, path::Path};
 

@@ -55,9 +55,10 @@ fn successes(metrics: &str) -> BTreeMap<String, f64> {
 fn round(daemon: &Daemon<'_>, after: f64) -> (String, f64) {
     until("a round of probes", ROUND, || {
         let metrics = daemon.metrics();
-        match series(&metrics, "backupflow_probe_last_timestamp_seconds", &[])[..] {
-            [(_, ended)] if ended > after => Ok((metrics, ended)),
-            ref other => Err(format!("{other:?}")),
+        let ended = series(&metrics, "backupflow_probe_last_timestamp_seconds", &[]);
+        match ended.first() {
+            Some((_, ended)) if *ended > after => Ok((metrics, *ended)),
+            other => Err(format!("{other:?}")),
         }
     })
 }
@@ -121,7 +122,7 @@ fn what_probes_find_is_told_and_nothing_else_is() {
     assert_eq!(from.port(), from6.port());
     for service in [&service, &service6] {
         service.set_nonblocking(true).unwrap();
-        assert!(service.accept().is_err());
+        service.accept().unwrap_err();
     }
     // It worked, and it is no backup: the flow that is due is missing all the same.
     let due = Flow("mssql-vdi-11117", "client", "cluster");
@@ -148,7 +149,7 @@ fn what_probes_find_is_told_and_nothing_else_is() {
         if left.is_empty() { Ok(()) } else { Err(left.join("\n")) }
     });
     service.set_nonblocking(true).unwrap();
-    assert!(service.accept().is_err(), "nobody is probed any more");
+    service.accept().unwrap_err();
     daemon.reload(&probing());
     let (metrics, _) = round(&daemon, ended);
     assert_eq!(successes(&metrics).len(), 12);
@@ -165,7 +166,7 @@ fn what_this_host_stops_itself_is_no_discrepancy_of_a_backup() {
     let (metrics, _) = round(&daemon, 0.0);
     let successes = successes(&metrics);
     assert_eq!(successes.len(), 12);
-    assert_eq!(successes.values().sum::<f64>(), 0.0);
+    assert!(successes.values().all(|good| *good < 0.5), "{successes:?}");
     is_untouched(&daemon);
     // The same by another program is one.
     let failed = attempt(&pair.host, at(PEER4, 445), ROUND);

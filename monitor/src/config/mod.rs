@@ -28,13 +28,12 @@ mod written;
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
-
 pub use self::daemon::{Kernel, State, Status, Web};
 pub use self::fault::{Fault, Faults};
 pub use self::file::load;
 pub use self::peer::Peer;
 pub use self::presence::{Due, Presence};
+pub use self::probe::Probe;
 pub use self::schedule::Schedule;
 pub use self::stamp::Stamp;
 pub use self::web::{Guard, Guarded, Tls, load as load_web};
@@ -55,8 +54,8 @@ pub struct Config {
     pub kernel: Kernel,
     /// What is kept over a restart.
     pub state: State,
-    /// How often the daemon tries the flows that this host opens, a minute to a day; `None` for never.
-    pub probe_every: Option<SignedDuration>,
+    /// What the daemon itself tries.
+    pub probe: Probe,
 }
 
 /// One product as it is set up on this host.
@@ -101,12 +100,12 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
     let status = daemon::mean_status(&written.status, &mut log);
     let kernel = daemon::mean_kernel(&written.kernel, &mut log);
     let state = daemon::mean_state(&written.state, &mut log);
-    let probe_every = probe::mean_every(written.probe.as_ref(), &mut log);
-    match (systems, web, status, kernel, state, probe_every) {
-        (Some(systems), Some(web), Some(status), Some(kernel), Some(state), Some(probe_every))
+    let probe = probe::mean_probe(written.probe.as_ref(), &mut log);
+    match (systems, web, status, kernel, state, probe) {
+        (Some(systems), Some(web), Some(status), Some(kernel), Some(state), Some(probe))
             if log.is_clean() =>
         {
-            Ok(Config { systems, web, status, kernel, state, probe_every })
+            Ok(Config { systems, web, status, kernel, state, probe })
         }
         _ => Err(log.finish()),
     }

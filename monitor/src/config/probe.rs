@@ -11,12 +11,15 @@ use super::{words, written};
 const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
-/// How often; `None` inside for never, `None` outside for a fault.
-pub(super) fn mean_every(
-    probe: Option<&written::Probe>,
-    log: &mut Log<'_>,
-) -> Option<Option<SignedDuration>> {
-    let Some(probe) = probe else { return Some(None) };
+/// What the daemon itself tries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// How often it tries the flows that this host opens, a minute to a day; `None` for never.
+    pub every: Option<SignedDuration>,
+}
+
+pub(super) fn mean_probe(probe: Option<&written::Probe>, log: &mut Log<'_>) -> Option<Probe> {
+    let Some(probe) = probe else { return Some(Probe::default()) };
     let help = "write how often, from `1m` to `24h`, such as `every = \"15m\"`".to_owned();
     match &probe.every {
         Field::Invalid => None,
@@ -31,7 +34,7 @@ pub(super) fn mean_every(
                 let message = format!("{} is no time from 1m to 24h", words::quote(&every.value));
                 log.fault(&every.place, message, Some(help));
             }
-            time.map(Some)
+            time.map(|time| Probe { every: Some(time) })
         }
     }
 }

@@ -7,7 +7,7 @@ use super::prometheus::{ask, get, own, value};
 use crate::stop::Stop;
 
 /// Prometheus counts its processor time in steps of 10 ms.
-const TIMES: u32 = 20;
+const TIMES: u32 = 5;
 
 /// One rule.
 #[derive(Debug)]

@@ -123,10 +123,10 @@ fn hooks_are_disabled_by_name() {
 
 #[test]
 fn a_probe_is_asked_for_and_says_how_often() {
-    assert_eq!(accepted(&with("")).probe_every, None);
+    assert_eq!(accepted(&with("")).probe.every, None);
     let every = |text: &str| with(&format!("[probe]\nevery = \"{text}\""));
     for (text, minutes) in [("1m", 1), ("15m", 15), ("1h 30m", 90), ("1d", 24 * 60)] {
-        let written = accepted(&every(text)).probe_every;
+        let written = accepted(&every(text)).probe.every;
         assert_eq!(written, Some(jiff::SignedDuration::from_mins(minutes)), "{text}");
     }
     for text in ["", "59s", "0m", "-15m", "25h", "15", "never", "1mo"] {
