@@ -17,6 +17,8 @@ pub const OFFSETS: &str = "OFFSETS";
 pub const LOST: &str = "LOST";
 /// The section, and so the map, that holds the documented ports ([`PortBits`](crate::ports::PortBits)).
 pub const DOCUMENTED_PORTS: &str = ".data.ports";
+/// The section, and so the map, that holds the local port of the daemon's own probes, a `u64`.
+pub const PROBE_PORT: &str = ".data.probe";
 /// Array of one [`ClockReading`](crate::ClockReading).
 pub const CLOCK: &str = "CLOCK";
 /// Read-only global of aya-log: the most detailed level that is sent, 0 for none.

@@ -19,7 +19,7 @@ use monitor_common::{Event, FlowKey, Side, Transport};
 
 use crate::{
     connection::{CLOSED, SYN_SENT, addresses, peer4, peer6},
-    maps::{count_begun, count_event, documented},
+    maps::{count_begun, count_event, documented, is_probe},
     memory::{Namespace, argument, field, namespace_of_socket, offset, read},
 };
 
@@ -50,6 +50,9 @@ fn count(context: &SockAddrContext, peer: impl Fn(u64) -> [u64; 2]) {
     }
     let socket: u64 = field(attempt, offset!(attempt_socket));
     let protocol: u16 = field(socket, offset!(socket_protocol));
+    if is_probe(field(socket, offset!(socket_port))) {
+        return;
+    }
     if protocol == TCP && namespace_of_socket(socket) == Namespace::Watched {
         let flow = FlowKey::new(peer(address), port, Transport::Tcp, Side::Client, false);
         count_event(flow, Event::Attempt);
@@ -72,7 +75,10 @@ fn begun(context: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn attempt(socket: u64) -> Option<FlowKey> {
     let port = u16::from_be(field(socket, offset!(socket_peer_port)));
-    if !documented(Transport::Tcp, port) || namespace_of_socket(socket) != Namespace::Watched {
+    if !documented(Transport::Tcp, port) || is_probe(field(socket, offset!(socket_port))) {
+        return None;
+    }
+    if namespace_of_socket(socket) != Namespace::Watched {
         return None;
     }
     let (peer, _) = addresses(socket)?;

@@ -11,7 +11,7 @@ use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePoint
 use monitor_common::{Event, FlowKey, Outcome, Side, Transport};
 
 use crate::{
-    maps::{count_event, count_outcome, documented, is_known},
+    maps::{count_event, count_outcome, documented, is_known, is_probe},
     memory::{Namespace, argument, field, namespace_of_socket, offset, read},
 };
 
@@ -88,12 +88,15 @@ pub(crate) fn flow_of_socket(socket: u64, end: End) -> Option<FlowKey> {
     let own_port: u16 = field(socket, offset!(socket_port));
     let to_service = documented(Transport::Tcp, peer_port) && end != End::Accepted;
     let from_service = documented(Transport::Tcp, own_port) && end != End::Opened;
-    if !(to_service || from_service) || namespace_of_socket(socket) != Namespace::Watched {
+    if !(to_service || from_service) || is_probe(own_port) {
+        return None;
+    }
+    if namespace_of_socket(socket) != Namespace::Watched {
         return None;
     }
     let (peer, own) = addresses(socket)?;
     if peer == own {
-        return (end == End::Accepted)
+        return (end == End::Accepted && !is_probe(peer_port))
             .then(|| FlowKey::new(peer, own_port, Transport::Tcp, Side::Server, true));
     }
     let to = FlowKey::new(peer, peer_port, Transport::Tcp, Side::Client, false);

@@ -16,7 +16,7 @@ use monitor_common::{
 };
 
 use crate::{
-    maps::{count_drop, documented, is_known, lose},
+    maps::{count_drop, documented, is_known, is_of_probe, lose},
     memory::{Memory, Namespace, argument, field, namespace, namespace_of_socket, offset, read},
 };
 
@@ -93,7 +93,7 @@ impl Dropped {
         let received = mac != UNSET;
         let flags = self.packet.tcp_flags(&self.bytes).unwrap_or(0);
         let Some(flow) = self.flow(to_service, from_service, received, flags & SYN_ACK) else {
-            // The wire has told of it, if it was there.
+            // The wire has told of it, if it was there, or it is a probe.
             return;
         };
         let key = DropKey::new(flow, self.reason, received, flags & SYN_ACK == SYN);
@@ -132,6 +132,9 @@ impl Dropped {
         let destination = self.packet.address(&self.bytes, End::Destination)?;
         // Told from the server's end, as on the wire.
         let loopback = source == destination;
+        if is_of_probe(&self.packet, received, loopback) {
+            return None;
+        }
         let peer = if received { source } else { destination };
         let key = |service_port, side| {
             let side = if loopback { Side::Server } else { side };

@@ -12,7 +12,7 @@ use monitor_common::{
 };
 
 use crate::{
-    maps::{count_event, documented, is_known},
+    maps::{count_event, documented, is_known, is_of_probe},
     skb::{self, Whole},
     wire::Path,
 };
@@ -26,7 +26,9 @@ pub(crate) fn watch(context: &TcContext, link: Link, path: Path) {
     };
     let to_service = documented(about.transport, about.destination_port);
     let from_service = documented(about.transport, about.source_port);
-    if !(to_service || from_service) {
+    // An error that comes in is about what went out.
+    let went_in = path == Path::Transmitted;
+    if !(to_service || from_service) || is_of_probe(&about, went_in, path == Path::Loopback) {
         return;
     }
     let (Some(source), Some(destination)) =

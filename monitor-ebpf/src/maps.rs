@@ -12,7 +12,7 @@ use aya_ebpf::{
 use monitor_common::{
     ClockReading, ConnectionCounts, Counters, DropCounts, DropKey, Event, EventCounts, EventKey,
     FlowCounts, FlowKey, Loss, Outcome, Transport,
-    packet::{SYN, SYN_ACK},
+    packet::{Packet, SYN, SYN_ACK},
     ports::{PORT_WORDS, PortBits, port_bit},
 };
 
@@ -65,6 +65,17 @@ unsafe impl Sync for SharedPorts {}
 #[unsafe(link_section = ".data.ports")]
 #[unsafe(no_mangle)]
 static DOCUMENTED: SharedPorts = SharedPorts(UnsafeCell::new([0; PORT_WORDS]));
+
+/// The local port of the daemon's own probes, 0 for none; written by the daemon while the programs run.
+#[repr(transparent)]
+struct SharedPort(UnsafeCell<u64>);
+
+// SAFETY: as of the documented ports; it is one aligned word.
+unsafe impl Sync for SharedPort {}
+
+#[unsafe(link_section = ".data.probe")]
+#[unsafe(no_mangle)]
+static PROBE_PORT: SharedPort = SharedPort(UnsafeCell::new(0));
 
 /// This CPU's counts of a flow.
 #[inline(always)]
@@ -269,6 +280,24 @@ pub(crate) fn documented(transport: Transport, port: u16) -> bool {
     // SAFETY: `port_bit` gives an index inside the set for every transport and port, and the
     // static lives as long as the program.
     unsafe { word.read_volatile() & mask != 0 }
+}
+
+/// Whether a TCP port of this host is that of the daemon's own probes, which are no traffic of a backup.
+#[inline(always)]
+pub(crate) fn is_probe(own_port: u16) -> bool {
+    // SAFETY: the static lives as long as the program.
+    let probe = unsafe { PROBE_PORT.0.get().read_volatile() };
+    probe != 0 && u64::from(own_port) == probe
+}
+
+/// Whether a packet is one of the daemon's own probes, or an answer to one. Of what the host sends to
+/// itself, both ports are its own.
+#[inline(always)]
+pub(crate) fn is_of_probe(packet: &Packet, received: bool, loopback: bool) -> bool {
+    let Packet { transport, source_port, destination_port, .. } = *packet;
+    let (own, other) =
+        if received { (destination_port, source_port) } else { (source_port, destination_port) };
+    transport == Transport::Tcp && (is_probe(own) || loopback && is_probe(other))
 }
 
 /// Counts one packet that was seen and is not counted in a flow.

@@ -15,7 +15,7 @@ use monitor_common::{
 };
 
 use crate::{
-    maps::{self, documented, socket_flow},
+    maps::{self, documented, is_of_probe, socket_flow},
     memory::{Namespace, field, namespace, namespace_of_socket, offset},
     reader::Direct,
     skb,
@@ -64,7 +64,7 @@ fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received:
         return;
     }
     let loopback = skb::interface(&context.skb) == LOOPBACK;
-    if loopback && !received {
+    if loopback && !received || is_of_probe(&packet, received, loopback) {
         return;
     }
     let opening = packet.tcp_flags(bytes).unwrap_or(0) & SYN_ACK;

@@ -18,7 +18,7 @@ use monitor_common::{
 
 use crate::{
     clock, icmp,
-    maps::{create_flow, documented, flow, lose},
+    maps::{create_flow, documented, flow, is_of_probe, lose},
     reader::Direct,
     skb::{self, Whole},
 };
@@ -110,7 +110,9 @@ fn unparsable(context: &TcContext) {
 fn count<B: Bytes>(context: &TcContext, bytes: &B, packet: Packet, path: Path) -> Result<(), Skip> {
     let to_service = documented(packet.transport, packet.destination_port);
     let from_service = documented(packet.transport, packet.source_port);
-    if to_service || from_service {
+    let received = path == Path::Received;
+    let is_of_probe = || is_of_probe(&packet, received, path == Path::Loopback);
+    if (to_service || from_service) && !is_of_probe() {
         let flags = packet.tcp_flags(bytes).ok_or(Skip::Truncated)?;
         let seen = Seen { context, bytes, packet, path, flags };
         seen.count(to_service, from_service);

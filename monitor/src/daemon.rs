@@ -13,6 +13,7 @@ use crate::{
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
     logging,
     names::{Known, KnownNames, Resolver},
+    probe::Prober,
     report::{self, Changes},
     serve::Shared,
     source::KernelSource,
@@ -43,6 +44,7 @@ pub struct Daemon {
     ledger: Ledger,
     keeper: Keeper,
     changes: Changes,
+    prober: Prober,
     shared: Shared,
 }
 
@@ -100,6 +102,7 @@ impl Daemon {
             ledger,
             keeper: Keeper::start(file),
             changes: Changes::default(),
+            prober: Prober::new(config.probe.every, clock),
             shared,
         })
     }
@@ -122,6 +125,8 @@ impl Daemon {
         let expectations = &plan.expectations;
         let mut report =
             report::build(host, *started, &snapshot, expectations, &assessment, &known);
+        self.prober.tick(now, expectations, &known, &mut self.source)?;
+        report.probes = self.prober.last().cloned();
         report.state = Some(self.keeper.state());
         report.notes = self.shared.web(|web| web.weaknesses.clone());
         self.changes.follow(&report).iter().for_each(logging::tell);
@@ -147,6 +152,7 @@ impl Daemon {
                 let plan = Plan::of(&config, self.plan.resolver.known(), self.clock);
                 self.source.set_ports(documented_ports(&plan.expectations), self.clock.now())?;
                 self.plan = plan;
+                self.prober.configure(config.probe.every);
                 self.shared.reloaded(true);
                 tracing::info!(expectations = self.plan.expected(), "config reloaded");
             }

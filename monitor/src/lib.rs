@@ -16,6 +16,7 @@ pub mod kernel;
 pub mod logging;
 pub mod names;
 pub mod observe;
+pub mod probe;
 pub mod report;
 pub mod serve;
 pub mod service;

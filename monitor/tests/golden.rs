@@ -64,7 +64,9 @@ fn documented_metrics_are_these() {
     let mut table = String::from(
         "# Metrics\n\nMade from the daemon's own table. Series of flows carry the labels `system`, `product`, \
          `flow`, `side` and `peer_group`; those of peers also `peer`, which is the peer as the config lists it, \
-         or `other`.\n\n| name | type | help |\n|---|---|---|\n",
+         or `other`. \
+         An `address` is a single machine's: such series are at most 8 for each failing expectation, and \
+         for each cause for which a flow is unexpected. Those of probes carry `peer` and `port`.\n\n| name | type | help |\n|---|---|---|\n",
     );
     for (name, kind, help) in metrics::METRICS {
         let kind = format!("{kind:?}").to_lowercase();

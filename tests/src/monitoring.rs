@@ -22,6 +22,7 @@ use crate::{Namespace, command::program, http, until};
 const START: Duration = Duration::from_secs(30);
 
 const PROMETHEUS: SocketAddr = local(9090);
+const AGENT: SocketAddr = local(9091);
 const ALERTMANAGER: SocketAddr = local(9093);
 const RECEIVER: SocketAddr = local(9095);
 
@@ -49,10 +50,12 @@ pub struct MonitoringFiles {
     pub alertmanager: String,
     /// `hosts.json`, in the format of `file_sd_configs`.
     pub hosts: String,
+    /// `agent.yml` of another Prometheus, which only scrapes and pushes to the first one.
+    pub agent: Option<String>,
 }
 
 impl<'n> Monitoring<'n> {
-    /// Starts all three, and waits until they are ready.
+    /// Starts all, and waits until they are ready.
     pub fn start(namespace: &'n Namespace, files: &MonitoringFiles) -> Self {
         let directory = env::temp_dir().join(format!("{}-monitoring", namespace.name()));
         fs::create_dir_all(&directory).unwrap();
@@ -61,6 +64,7 @@ impl<'n> Monitoring<'n> {
             ("backupflow.rules.yml", &files.rules),
             ("alertmanager.yml", &files.alertmanager),
             ("hosts.json", &files.hosts),
+            ("agent.yml", files.agent.as_ref().unwrap_or(&String::new())),
         ] {
             fs::write(directory.join(name), text).unwrap();
         }
@@ -77,9 +81,21 @@ impl<'n> Monitoring<'n> {
             "prometheus",
             "--config.file=prometheus.yml",
             "--storage.tsdb.path=data",
+            "--web.enable-remote-write-receiver",
             &format!("--web.listen-address={PROMETHEUS}"),
         ]);
-        for (name, address) in [("Alertmanager", ALERTMANAGER), ("Prometheus", PROMETHEUS)] {
+        let mut started = vec![("Alertmanager", ALERTMANAGER), ("Prometheus", PROMETHEUS)];
+        if files.agent.is_some() {
+            monitoring.spawn(&[
+                "prometheus",
+                "--config.file=agent.yml",
+                "--enable-feature=agent",
+                "--storage.agent.path=agent",
+                &format!("--web.listen-address={AGENT}"),
+            ]);
+            started.push(("the agent", AGENT));
+        }
+        for (name, address) in started {
             until(&format!("the start of {name}"), START, || {
                 monitoring.runs();
                 monitoring.get(address, "/-/ready")

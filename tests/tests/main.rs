@@ -43,6 +43,8 @@ mod page;
 #[cfg(test)]
 mod probe;
 #[cfg(test)]
+mod prober;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod replay;

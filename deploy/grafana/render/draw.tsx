@@ -107,11 +107,11 @@ async function frames(panel: Panel): Promise<DataFrame[]> {
 }
 
 function States({ data, width, height, theme }: { data: DataFrame[]; width: number; height: number; theme: GrafanaTheme2 }) {
-  const name = 300;
+  const name = 360;
   const row = Math.min(28, height / Math.max(1, data.length));
   const at = (time: number) => ((time / 1000 - start) / (end - start)) * (width - name);
   return (
-    <div style={{ position: 'relative', height, font: `12px ${theme.typography.fontFamily}` }}>
+    <div style={{ position: 'relative', height, font: `11px ${theme.typography.fontFamily}` }}>
       {data.map((frame, index) => {
         const [times, values] = frame.fields;
         return (

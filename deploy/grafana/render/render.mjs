@@ -10,6 +10,7 @@ const { values } = parseArgs({
     chromium: { type: 'string', default: '/usr/bin/chromium' },
     out: { type: 'string', default: 'pictures' },
     hours: { type: 'string', default: '24' },
+    start: { type: 'string' },
     end: { type: 'string', default: String(Math.floor(Date.now() / 1000)) },
     theme: { type: 'string', default: 'dark' },
     var: { type: 'string', multiple: true, default: [] },
@@ -17,7 +18,7 @@ const { values } = parseArgs({
 });
 const WIDTH = 1400;
 const end = Number(values.end);
-const start = end - Number(values.hours) * 3600;
+const start = Number(values.start ?? end - Number(values.hours) * 3600);
 const step = Math.max(1, Math.round((end - start) / 360));
 const variables = { __rate_interval: `${Math.max(4, step * 2)}s`, ...Object.fromEntries(values.var.map((pair) => pair.split(/=(.*)/s))) };
 

@@ -59,7 +59,8 @@ enum Command {
         #[command(flatten)]
         config: ConfigFile,
     },
-    /// Try each flow that this host opens once, now, and close it at once. The daemon never does.
+    /// Try each flow that this host opens once, now, and close it at once. The daemon does so only where
+    /// the config has `[probe]`.
     Probe {
         #[command(flatten)]
         config: ConfigFile,

@@ -14,6 +14,7 @@ mod log;
 mod network;
 mod peer;
 mod presence;
+mod probe;
 mod render;
 mod schedule;
 mod section;
@@ -32,6 +33,7 @@ pub use self::fault::{Fault, Faults};
 pub use self::file::load;
 pub use self::peer::Peer;
 pub use self::presence::{Due, Presence};
+pub use self::probe::Probe;
 pub use self::schedule::Schedule;
 pub use self::stamp::Stamp;
 pub use self::web::{Guard, Guarded, Tls, load as load_web};
@@ -52,6 +54,8 @@ pub struct Config {
     pub kernel: Kernel,
     /// What is kept over a restart.
     pub state: State,
+    /// What the daemon itself tries.
+    pub probe: Probe,
 }
 
 /// One product as it is set up on this host.
@@ -96,9 +100,12 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
     let status = daemon::mean_status(&written.status, &mut log);
     let kernel = daemon::mean_kernel(&written.kernel, &mut log);
     let state = daemon::mean_state(&written.state, &mut log);
-    match (systems, web, status, kernel, state) {
-        (Some(systems), Some(web), Some(status), Some(kernel), Some(state)) if log.is_clean() => {
-            Ok(Config { systems, web, status, kernel, state })
+    let probe = probe::mean_probe(written.probe.as_ref(), &mut log);
+    match (systems, web, status, kernel, state, probe) {
+        (Some(systems), Some(web), Some(status), Some(kernel), Some(state), Some(probe))
+            if log.is_clean() =>
+        {
+            Ok(Config { systems, web, status, kernel, state, probe })
         }
         _ => Err(log.finish()),
     }

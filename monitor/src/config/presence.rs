@@ -174,7 +174,7 @@ fn mean_within(within: &At<String>, log: &mut Log<'_>) -> Option<Due> {
 }
 
 /// A day is 24 hours here, whatever the clocks do; a month has no length.
-fn duration(text: &str) -> Option<SignedDuration> {
+pub(super) fn duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.trim().parse().ok()?;
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }

@@ -13,6 +13,7 @@ pub(super) struct Document {
     pub(super) status: Status,
     pub(super) kernel: Kernel,
     pub(super) state: State,
+    pub(super) probe: Option<Probe>,
 }
 
 /// The `[[system]]` tables; `list` is absent where they are no array of tables, which has been reported.
@@ -87,6 +88,13 @@ pub(super) struct State {
     pub(super) file: Field<String>,
 }
 
+/// `[probe]`.
+#[derive(Debug)]
+pub(super) struct Probe {
+    pub(super) place: Place,
+    pub(super) every: Field<String>,
+}
+
 impl Document {
     pub(super) fn read(table: &DeTable<'_>, log: &mut Log<'_>) -> Self {
         let mut top = Section::document(table);
@@ -96,6 +104,7 @@ impl Document {
             status: Status::read(top.section("status", log), log),
             kernel: Kernel::read(top.section("kernel", log), log),
             state: State::read(top.section("state", log), log),
+            probe: top.section("probe", log).map(|section| Probe::read(section, log)),
         };
         top.finish(log);
         read
@@ -245,5 +254,14 @@ impl State {
         let file = section.string("file", log);
         section.finish(log);
         Self { file }
+    }
+}
+
+impl Probe {
+    fn read(mut section: Section<'_, '_>, log: &mut Log<'_>) -> Self {
+        let place = section.place().clone();
+        let every = section.string("every", log);
+        section.finish(log);
+        Self { place, every }
     }
 }

@@ -12,7 +12,7 @@ use proptest::{
 };
 
 use super::*;
-use crate::config::{Config, Kernel, State, Status, System, Web};
+use crate::config::{Config, Kernel, Probe, State, Status, System, Web};
 
 fn ids(ids: impl Iterator<Item: AsRef<str>>) -> Vec<String> {
     ids.map(|id| id.as_ref().to_owned()).collect()
@@ -75,6 +75,7 @@ proptest! {
             status: Status::default(),
             kernel: Kernel::default(),
             state: State::default(),
+            probe: Probe::default(),
         };
         let expectations = expectations(&config);
         let keys: BTreeSet<&Key> = expectations.iter().map(|expectation| &expectation.key).collect();

@@ -62,6 +62,7 @@ pub struct Object {
     known: Result<Knowledge, String>,
     lost: PerCpuArray<MapData, u64>,
     ports: Array<MapData, PortBits>,
+    probe_port: Array<MapData, u64>,
     clock: Clock,
 }
 
@@ -112,6 +113,9 @@ impl Object {
         let ports = take(&mut ebpf, names::DOCUMENTED_PORTS)?
             .try_into()
             .map_err(|source| Error::Map { name: names::DOCUMENTED_PORTS, source })?;
+        let probe_port = take(&mut ebpf, names::PROBE_PORT)?
+            .try_into()
+            .map_err(|source| Error::Map { name: names::PROBE_PORT, source })?;
         let clock_map = take(&mut ebpf, names::CLOCK)?
             .try_into()
             .map_err(|source| Error::Map { name: names::CLOCK, source })?;
@@ -126,6 +130,7 @@ impl Object {
             known,
             lost,
             ports,
+            probe_port,
             clock,
         })
     }
@@ -168,6 +173,13 @@ impl Object {
         self.ports
             .set(0, ports.bits(), 0)
             .map_err(|source| Error::Map { name: names::DOCUMENTED_PORTS, source })
+    }
+
+    /// Leaves out of all counts, from now on, what goes by this local TCP port; 0 leaves nothing out.
+    pub fn leave_out(&mut self, port: u16) -> Result<(), Error> {
+        self.probe_port
+            .set(0, u64::from(port), 0)
+            .map_err(|source| Error::Map { name: names::PROBE_PORT, source })
     }
 
     /// How long ago a packet of a time in jiffies was: call it once for a read of the flow map.

@@ -66,6 +66,7 @@ pub fn build(
                 since: known.since,
             })
             .collect(),
+        probes: None,
         state: None,
         notes: Vec::new(),
     }

@@ -5,6 +5,7 @@
 mod build;
 mod changes;
 mod evidence;
+mod probes;
 pub mod text;
 mod words;
 
@@ -20,6 +21,7 @@ pub use evidence::{
     Counts, Difference, Dropped, Evidence, Failing, IcmpErrors, IcmpTotals, MOST_FAILING, Peer,
     Route, Session,
 };
+pub use probes::{Probe, ProbeResult, Probes};
 
 use crate::discrepancy::{Cause, Verdict};
 
@@ -61,6 +63,9 @@ pub struct Report {
     /// Every name among the peers, and what it stands for.
     #[serde(default)]
     pub names: Vec<Name>,
+    /// What came of the daemon's own probes; `null` where the config asks for none.
+    #[serde(default)]
+    pub probes: Option<Probes>,
     /// The file that carries what was seen over a restart.
     #[serde(default)]
     pub state: Option<State>,

@@ -78,6 +78,11 @@ impl KernelSource {
         self.object.set_ports(&self.ports)
     }
 
+    /// Leaves out of all counts, from now on, what goes by this local TCP port; 0 leaves nothing out.
+    pub fn leave_out(&mut self, port: u16) -> Result<(), kernel::Error> {
+        self.object.leave_out(port)
+    }
+
     /// Waits until the interfaces are others than before. Never, where they cannot be followed.
     pub async fn interfaces_changed(&mut self) {
         if self.interfaces.changed().await.is_err() {

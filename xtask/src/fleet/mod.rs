@@ -8,6 +8,7 @@ mod disk;
 mod exposition;
 mod host;
 mod prometheus;
+mod rules;
 mod server;
 
 use std::{fs, path::PathBuf, time::Duration};
@@ -90,15 +91,31 @@ fn print(usage: &Usage, hosts: &str, series: usize, scrape: usize, disk: f64) {
     line("log (WAL), bytes a sample", format!("{:.2}", usage.wal_bytes_per_sample));
     line("blocks of 2 hours, bytes a sample", format!("{disk:.2}"));
     for group in &usage.groups {
+        let of_group = usage.rules.iter().filter(|rule| rule.group == group.name);
+        let processor: f64 = of_group.map(|rule| rule.processor).sum();
         line(
-            &format!("rules {}, slowest of {} evaluations", group.name, group.evaluations),
+            &format!("rules {}, processor time of an evaluation", group.name),
             format!(
-                "{:.3} s = {:.1} % of {:.0} s, {:.0} missed",
+                "{processor:.3} s = {:.1} % of {:.0} s",
+                100.0 * processor / group.interval,
+                group.interval
+            ),
+        );
+        line(
+            &format!(
+                "rules {}, slowest of {} evaluations by the clock",
+                group.name, group.evaluations
+            ),
+            format!(
+                "{:.3} s = {:.1} %, {:.0} missed",
                 group.slowest,
                 100.0 * group.slowest / group.interval,
-                group.interval,
                 group.missed
             ),
         );
+    }
+    println!("\n| rule | processor time, ms | series |\n|---|---|---|");
+    for rule in &usage.rules {
+        println!("| {} | {:.1} | {} |", rule.name, rule.processor * 1000.0, rule.series);
     }
 }

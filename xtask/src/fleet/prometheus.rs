@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, bail, ensure};
 use serde_json::json;
 
-use super::{disk, server};
+use super::{disk, rules, server};
 use crate::{
     command::{end_group, output, program, root},
     stop::Stop,
@@ -48,6 +48,7 @@ pub(crate) struct Usage {
     pub(crate) processors: f64,
     pub(crate) wal_bytes_per_sample: f64,
     pub(crate) groups: Vec<Group>,
+    pub(crate) rules: Vec<rules::Cost>,
 }
 
 /// One group of rules; times in seconds.
@@ -163,7 +164,23 @@ impl Prometheus {
             })
             .collect();
         ensure!(!usage.groups.is_empty(), "Prometheus has evaluated no rules");
+        let measured = server::now();
+        self.forget_hosts(stop)?;
+        usage.rules = rules::costs(measured, stop)?;
         Ok(usage)
+    }
+
+    /// Ends the scraping, so that Prometheus has nothing to do but what it is asked for.
+    fn forget_hosts(&self, stop: &Stop) -> anyhow::Result<()> {
+        fs::write(self.folder.join("hosts.json"), "[]")?;
+        for _ in 0..PATIENCE {
+            stop.pause(Duration::from_secs(1));
+            stop.check()?;
+            if query("count(up) or vector(0)")? < 1.0 {
+                return Ok(());
+            }
+        }
+        bail!("Prometheus scrapes on although it has no hosts")
     }
 }
 
@@ -178,19 +195,19 @@ fn group<'s>(series: &'s str, metric: &str) -> Option<&'s str> {
     series.strip_prefix(metric)?.strip_suffix("\"}")?.rsplit(';').next()
 }
 
-fn get(path: &str) -> anyhow::Result<String> {
+pub(super) fn get(path: &str) -> anyhow::Result<String> {
     let url = format!("http://{ADDRESS}{path}");
     output(&mut program(&["curl", "--silent", "--fail", "--max-time", "30", &url]))
 }
 
-fn own() -> anyhow::Result<Values> {
+pub(super) fn own() -> anyhow::Result<Values> {
     let text = get("/metrics")?;
     let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
     Ok(lines.filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?))).collect())
 }
 
 /// The sum of a metric, some of which have got labels in later versions.
-fn value(values: &Values, metric: &str) -> anyhow::Result<f64> {
+pub(super) fn value(values: &Values, metric: &str) -> anyhow::Result<f64> {
     let is = |series: &str| series.split('{').next() == Some(metric);
     let sum = values.iter().filter(|(series, _)| is(series)).map(|(_, value)| value);
     sum.copied().reduce(|a, b| a + b).with_context(|| format!("Prometheus has no {metric}"))
@@ -198,12 +215,19 @@ fn value(values: &Values, metric: &str) -> anyhow::Result<f64> {
 
 /// The one number that a query gives.
 fn query(query: &str) -> anyhow::Result<f64> {
-    let url = format!("http://{ADDRESS}/api/v1/query");
-    let query_is = format!("query={query}");
-    let words = ["curl", "--silent", "--fail", "--get", "--data-urlencode", &query_is, &url];
-    let answer: serde_json::Value = serde_json::from_str(&output(&mut program(&words))?)?;
+    let answer = ask(query, None)?;
     let number = answer["data"]["result"][0]["value"][1].as_str();
     number.and_then(|number| number.parse().ok()).with_context(|| format!("{query}: {answer}"))
+}
+
+/// What a query gives, now or at a time in seconds since 1970.
+pub(super) fn ask(query: &str, at: Option<u64>) -> anyhow::Result<serde_json::Value> {
+    let url = format!("http://{ADDRESS}/api/v1/query");
+    let [query, time] =
+        [format!("query={query}"), format!("time={}", at.unwrap_or_else(server::now))];
+    let data = ["--data-urlencode", &query, "--data-urlencode", &time];
+    let words = [&["curl", "--silent", "--fail", "--get"][..], &data, &[&url]].concat();
+    Ok(serde_json::from_str(&output(&mut program(&words))?)?)
 }
 
 #[cfg(test)]

@@ -120,3 +120,26 @@ fn hooks_are_disabled_by_name() {
     assert_eq!(faults(&text), "5:12: kernel.disable[0]: no hook `drops`");
     assert!(help(&text).starts_with("did you mean `drop`?"));
 }
+
+#[test]
+fn a_probe_is_asked_for_and_says_how_often() {
+    assert_eq!(accepted(&with("")).probe.every, None);
+    let every = |text: &str| with(&format!("[probe]\nevery = \"{text}\""));
+    for (text, minutes) in [("1m", 1), ("15m", 15), ("1h 30m", 90), ("1d", 24 * 60)] {
+        let written = accepted(&every(text)).probe.every;
+        assert_eq!(written, Some(jiff::SignedDuration::from_mins(minutes)), "{text}");
+    }
+    for text in ["", "59s", "0m", "-15m", "25h", "15", "never", "1mo"] {
+        let refused = faults(&every(text));
+        assert_eq!(refused, format!("5:9: probe.every: `{text}` is no time from 1m to 24h"));
+    }
+    assert_eq!(faults(&with("[probe]")), "4:1: probe.every: `every` is missing");
+    assert_eq!(
+        faults(&with("[probe]\nevery = 15")),
+        "5:9: probe.every: expected a string, found an integer"
+    );
+    assert_eq!(
+        faults(&with("[probe]\nevery = \"15m\"\ntimeout = \"5s\"")),
+        "6:1: probe.timeout: unknown key `timeout`"
+    );
+}

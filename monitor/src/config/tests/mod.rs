@@ -40,6 +40,9 @@ flows = 4096
 
 [state]
 file = "/var/lib/backupflow/state.json"
+
+[probe]
+every = "15m"
 "#;
 
 /// The least that is a config, followed by `more` on line 4.

@@ -1,26 +1,36 @@
 //! The shipped rules and dashboards on a real Prometheus and Alertmanager, which scrape the real daemon.
 
+mod failures;
+mod monitor;
+mod pictures;
+mod remote_write;
+mod traffic;
+
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     thread,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 use tests::{
-    Daemon, Flow, HOST4, Monitoring, MonitoringFiles, Open, PEER4, Pair, RawSocket,
-    frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
-    listen, turned_away, udp_socket, until, wall_clock,
+    Daemon, Flow, GUEST4, HOST4, Monitoring, MonitoringFiles, Open, PEER4, Pair,
+    dns::{DnsServer, RESOLV_CONF, Says},
+    listen, turned_away, until, wall_clock,
 };
 
+use self::{
+    failures::{Interrupted, every_other_failure_fires},
+    monitor::{
+        LACKING, daemon_that_hangs_is_told, daemon_that_is_gone_silences_its_flows,
+        monitor_that_lacks_something_says_so,
+    },
+    traffic::beside_backups,
+};
 use crate::deploy::{queries, text};
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const SCANNED: Flow<'_> = Flow("scan-32006", "server", "client");
-
-/// The host's own address among machines that no config lists.
-const AMONG_GUESTS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 99, 0, 1));
 
 /// Long enough for several retransmissions of a SYN, and for the daemon to give an attempt up.
 const PATIENCE: Duration = Duration::from_millis(4500);
@@ -33,7 +43,7 @@ const MANY: &str = r#"
 [[system]]
 product = "ibm-backup-recovery"
 roles = ["ms-sql-server", "physical-server"]
-peers.cluster = ["10.20.0.0/24"]
+peers.cluster = ["10.20.0.0/24", "br.example.com"]
 
 [[system.expect]]
 flow = "mssql-smb-*"
@@ -50,26 +60,34 @@ ports.backup-ssl-32007 = 32107
 product = "ibm-cloud-backup"
 roles = ["agent"]
 scenario = "commercial"
-peers.portal = ["10.20.0.0/24"]
+peers.portal = ["10.20.0.0/24", "10.20.0.2"]
 peers.central-control = ["10.20.0.0/24", "nobody.invalid"]
+
+[web]
+listen = "0.0.0.0:10150"
+
+[probe]
+every = "1m"
 "#;
 
-/// A monitor that lacks a hook, and room.
-const LACKING: &str = r#"
+/// The other end of some of it.
+const CLUSTER: &str = r#"
 [[system]]
-product = "gigavault-storage"
-roles = ["server"]
-sections = ["udp_port_32006", "tcp_port_32004"]
-peers.client = ["10.20.0.0/24"]
+product = "ibm-backup-recovery"
+roles = ["cluster"]
+sections = ["ms_sql_servers", "agent_communication"]
+peers.ms-sql-server = ["10.20.0.0/24"]
+peers.host = ["10.20.0.0/24"]
 
-[kernel]
-flows = 16
-disable = ["retransmit"]
+[web]
+listen = "0.0.0.0:10150"
 "#;
 
-/// Alerts whose cases need what cannot be made here in a short time: they have `promtool`'s tests only.
-const ONLY_IN_PROMTOOL: [&str; 3] =
-    ["BackupflowAddressChanged", "BackupflowNotCounting", "BackupflowSessionInterrupted"];
+/// How Prometheus calls the host.
+const HOST: &str = "10.20.0.1";
+
+/// Stands for a peer of the cluster.
+const NAME: &str = "br.example.com";
 
 fn at(address: IpAddr, port: u16) -> SocketAddr {
     SocketAddr::new(address, port)
@@ -88,6 +106,7 @@ fn files() -> MonitoringFiles {
         Some(("interval", _)) => "    interval: 1s\n".to_owned(),
         Some(("for", _)) => "        for: 1s\n".to_owned(),
         Some(("keep_firing_for", _)) => "        keep_firing_for: 8s\n".to_owned(),
+        Some(("expr", query)) => format!("        expr: {}\n", query.replace("> 120", "> 5")),
         _ => format!("{line}\n"),
     });
     MonitoringFiles {
@@ -104,7 +123,8 @@ fn files() -> MonitoringFiles {
             "alertmanager.example.yml",
             &[("group_wait: 30s", "group_wait: 1s"), ("group_interval: 5m", "group_interval: 1s")],
         ),
-        hosts: json!([{ "targets": ["127.0.0.1:10150"] }]).to_string(),
+        hosts: json!([{ "targets": ["10.20.0.1:10150", "10.20.0.2:10150"] }]).to_string(),
+        agent: None,
     }
 }
 
@@ -114,7 +134,11 @@ fn names(alerts: &[Value]) -> BTreeSet<String> {
 
 /// Waits until all of these fire.
 fn fire(monitoring: &Monitoring<'_>, wanted: &[&str]) {
-    until(&format!("{wanted:?} to fire"), SOON, || {
+    fire_within(monitoring, wanted, SOON);
+}
+
+fn fire_within(monitoring: &Monitoring<'_>, wanted: &[&str], patience: Duration) {
+    until(&format!("{wanted:?} to fire"), patience, || {
         let firing = names(&monitoring.firing());
         if wanted.iter().all(|alert| firing.contains(*alert)) { Ok(()) } else { Err(firing) }
     });
@@ -142,31 +166,43 @@ fn talk(pair: &Pair, to: SocketAddr) {
 fn what_fails_is_told_and_seen_on_every_panel() {
     let start = wall_clock().as_second();
     let pair = Pair::new();
-    let daemon = Daemon::start_with_etc(&pair.host, MANY, &[("hosts", "127.0.0.1 localhost\n")]);
+    let dns = DnsServer::start(&pair.host);
+    dns.says(NAME, Says::Addresses(vec![GUEST4]));
+    let etc = [("hosts", "127.0.0.1 localhost\n"), ("resolv.conf", RESOLV_CONF)];
+    let daemon = Daemon::start_with_etc(&pair.host, MANY, &etc);
+    let cluster = Daemon::start(&pair.peer, CLUSTER);
+    let session = Interrupted::open(&pair);
     let monitoring = Monitoring::start(&pair.host, &files());
     // Prometheus looks at its list of hosts a few seconds after its start.
-    until("the first scrape", SOON, || {
+    until("the first scrapes", SOON, || {
         let now = wall_clock().as_second();
-        if monitoring.query_since("up == 1", now, now).is_empty() { Err(()) } else { Ok(()) }
+        match monitoring.query_since("up == 1", now, now).len() {
+            2 => Ok(()),
+            other => Err(other),
+        }
     });
 
-    blocked_is_told_until_it_is_mended(&pair, &daemon, &monitoring);
-    every_other_failure_fires(&pair, &daemon, &monitoring);
+    beside_backups(&pair, || {
+        blocked_is_told_until_it_is_mended(&pair, &daemon, &monitoring);
+        every_other_failure_fires(&pair, &daemon, &monitoring, &dns);
+        session.breaks(&monitoring);
+        daemon_that_hangs_is_told(&daemon, &monitoring);
+        pictures::draw(&pair.host, start, wall_clock().as_second());
+    });
     daemon_that_is_gone_silences_its_flows(daemon, &monitoring);
 
     let daemon = Daemon::start(&pair.host, LACKING);
     monitor_that_lacks_something_says_so(&pair, &daemon, &monitoring);
+    drop(cluster);
     monitoring.write_hosts("[]");
     fire(&monitoring, &["BackupflowAbsent"]);
 
     let end = wall_clock().as_second();
-    let mut rules = monitoring.rules();
+    let rules = monitoring.rules();
     assert!(rules.len() >= 20, "{rules:?}");
-    rules.retain(|(name, _)| !ONLY_IN_PROMTOOL.contains(&name.as_str()));
-    let dashboards = queries("127.0.0.1", "agent-50051");
     let empty: Vec<(String, String)> = rules
         .into_iter()
-        .chain(dashboards)
+        .chain(queries(HOST, "agent-50051"))
         .filter(|(_, query)| monitoring.query_since(query, start, end).is_empty())
         .collect();
     assert_eq!(empty, [], "queries that never gave anything");
@@ -190,13 +226,14 @@ fn blocked_is_told_until_it_is_mended(
         "alertname": "BackupflowFlowBlocked",
         "severity": "critical",
         "job": "backupflow",
-        "instance": "127.0.0.1",
+        "instance": HOST,
         "system": "ibm-backup-recovery",
         "product": "ibm-backup-recovery",
         "flow": "agent-50051",
         "side": "server",
         "peer_group": "cluster",
         "verdict": "blocked",
+        "requirement": "required",
         "cause": "local-firewall-in",
     });
     let alert = told(monitoring, "firing", &labels);
@@ -204,10 +241,14 @@ fn blocked_is_told_until_it_is_mended(
     let annotations = &alert["annotations"];
     assert_eq!(
         annotations["summary"],
-        "127.0.0.1: agent-50051 of ibm-backup-recovery is blocked (local-firewall-in)"
+        "10.20.0.1: agent-50051 of ibm-backup-recovery is blocked (local-firewall-in): 10.20.0.2"
     );
     let since = said.since.strftime("since %Y-%m-%d %H:%M:%S").to_string();
-    assert!(annotations["description"].as_str().unwrap().contains(&since), "{annotations:#}");
+    let description = annotations["description"].as_str().unwrap();
+    assert!(description.contains(&format!("gets no answer {since}")), "{description}");
+    let peer = said.evidence.failing[0].since.strftime("since %Y-%m-%d %H:%M:%S").to_string();
+    let peer = format!("required by the document; with 10.20.0.2 (port 50051/tcp) {peer}");
+    assert!(description.contains(&peer), "{description}");
     assert_eq!(
         annotations["runbook_url"],
         "https://runbooks.example.com/backupflow/local-firewall-in.md"
@@ -219,85 +260,4 @@ fn blocked_is_told_until_it_is_mended(
     talk(pair, at(PEER4, 11113));
     daemon.verdict(AGENT, "ok", None);
     told(monitoring, "resolved", &labels);
-}
-
-fn every_other_failure_fires(pair: &Pair, daemon: &Daemon<'_>, monitoring: &Monitoring<'_>) {
-    turned_away(&pair.peer, at(HOST4, 32005), PATIENCE);
-    for unexpected in [
-        at(AMONG_GUESTS, 50051),
-        at(PEER4, 50051),
-        at(HOST4, 808),
-        at(HOST4, 32004),
-        at(HOST4, 32007),
-    ] {
-        talk(pair, unexpected);
-    }
-    daemon.reload("[[system]]\n");
-    fire(
-        monitoring,
-        &[
-            "BackupflowConfigReloadFailed",
-            "BackupflowFlowMissing",
-            "BackupflowFlowRefused",
-            "BackupflowLegacyPort",
-            "BackupflowNameUnresolved",
-            "BackupflowPlaintextPort",
-            "BackupflowPortMoved",
-            "BackupflowUnexpectedDirection",
-            "BackupflowUnexpectedPeer",
-        ],
-    );
-}
-
-fn daemon_that_is_gone_silences_its_flows(daemon: Daemon<'_>, monitoring: &Monitoring<'_>) {
-    const FLOW: &str = "BackupflowFlowRefused";
-    daemon.kill();
-    fire(monitoring, &["BackupflowDown", FLOW]);
-    until("the host's alerts to be silenced", SOON, || {
-        let inhibited = names(&monitoring.inhibited());
-        if inhibited.contains(FLOW) { Ok(()) } else { Err(inhibited) }
-    });
-    // The series of the flows have ended: nothing is mended, and nobody is told so.
-    until("the flows' alerts to end", SOON, || {
-        let left = [names(&monitoring.firing()), names(&monitoring.inhibited())];
-        if left.iter().any(|alerts| alerts.contains(FLOW)) { Err(left) } else { Ok(()) }
-    });
-    let notified = monitoring.notified();
-    let is_of = |alert: &&Value, name: &str| alert["labels"]["alertname"] == name;
-    assert!(notified.iter().any(|alert| is_of(&alert, "BackupflowDown")), "{notified:#?}");
-    let ended: Vec<&Value> = notified
-        .iter()
-        .filter(|alert| is_of(alert, FLOW) && alert["status"] == "resolved")
-        .collect();
-    assert_eq!(ended, [&Value::Null; 0]);
-}
-
-fn monitor_that_lacks_something_says_so(
-    pair: &Pair,
-    daemon: &Daemon<'_>,
-    monitoring: &Monitoring<'_>,
-) {
-    let service = udp_socket(&pair.host, at(HOST4, 32006));
-    let scanner = udp_socket(&pair.peer, at(PEER4, 0));
-    for _ in 0..2000 {
-        scanner.send_to(&[0; 1024], at(HOST4, 32006)).unwrap();
-    }
-    daemon.verdict(SCANNED, "degraded", Some("receive-buffer-full"));
-    drop(service);
-    let raw = RawSocket::new(&pair.peer, "eth0");
-    for last in 101..=130 {
-        let from = Ipv4Addr::new(10, 20, 0, last);
-        let packet =
-            ipv4(from, Ipv4Addr::new(10, 20, 0, 1), TCP, 0, 0, &tcp(40000, 32004, SYN, &[]));
-        raw.send(&ethernet(&[], IPV4, &packet));
-    }
-    fire(
-        monitoring,
-        &[
-            "BackupflowCountsLost",
-            "BackupflowFlowDegraded",
-            "BackupflowHookDetached",
-            "BackupflowMapNearlyFull",
-        ],
-    );
 }

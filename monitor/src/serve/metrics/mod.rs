@@ -3,8 +3,11 @@
 //! The table below is what `/metrics` exposes; a test compares it with the real output. All series
 //! come from the latest report, so that one scrape is one moment.
 
+mod peers;
+mod probes;
+
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt::Write as _,
     io::{self, Write},
 };
@@ -23,7 +26,7 @@ use crate::{
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 28] = [
+pub const METRICS: [(&str, MetricType, &str); 35] = [
     ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
     (
         "backupflow_catalog_info",
@@ -51,6 +54,16 @@ pub const METRICS: [(&str, MetricType, &str); 28] = [
         "Always 1 for an expectation that fails, with the cause.",
     ),
     (
+        "backupflow_discrepancy_info",
+        MetricType::GAUGE,
+        "Always 1 for an expectation that fails, with its cause, its verdict and the document's requirement.",
+    ),
+    (
+        "backupflow_discrepancy_peer_since_timestamp_seconds",
+        MetricType::GAUGE,
+        "Since when an expectation fails with a peer, of the 8 worst peers.",
+    ),
+    (
         "backupflow_discrepancy_since_timestamp_seconds",
         MetricType::GAUGE,
         "Since when an expectation fails.",
@@ -60,6 +73,7 @@ pub const METRICS: [(&str, MetricType, &str); 28] = [
         MetricType::GAUGE,
         "1 for the verdict of an expectation, 0 for the others.",
     ),
+    ("backupflow_expectations", MetricType::GAUGE, "Expectations of a system, by verdict."),
     (
         "backupflow_flow_dropped_packets_total",
         MetricType::COUNTER,
@@ -123,11 +137,31 @@ pub const METRICS: [(&str, MetricType, &str); 28] = [
         MetricType::COUNTER,
         "How often a name among the peers was resolved to other addresses than before.",
     ),
+    (
+        "backupflow_probe_duration_seconds",
+        MetricType::GAUGE,
+        "How long the last probe of a peer's port took.",
+    ),
+    (
+        "backupflow_probe_last_timestamp_seconds",
+        MetricType::GAUGE,
+        "When the last round of the daemon's own probes ended.",
+    ),
+    (
+        "backupflow_probe_success",
+        MetricType::GAUGE,
+        "Whether the daemon's last own attempt to connect to a peer's port worked.",
+    ),
     ("backupflow_start_timestamp_seconds", MetricType::GAUGE, "Since when the daemon watches."),
     (
         "backupflow_state_last_write_timestamp_seconds",
         MetricType::GAUGE,
         "When the file that carries what was seen over a restart was last written, 0 for never.",
+    ),
+    (
+        "backupflow_unexpected_flow_since_timestamp_seconds",
+        MetricType::GAUGE,
+        "Since when a peer uses a port that no expectation covers, of the 8 first of a flow and cause.",
     ),
     (
         "backupflow_unexpected_flows",
@@ -199,29 +233,8 @@ impl Families {
         for expectation in &report.expectations {
             self.add_expectation(expectation);
         }
-        let mut unexpected: HashMap<_, u32> = HashMap::new();
-        for stranger in &report.unexpected {
-            let key = (
-                &stranger.system,
-                &stranger.product,
-                &stranger.flow,
-                &stranger.side,
-                stranger.cause,
-            );
-            *unexpected.entry(key).or_default() += 1;
-        }
-        let mut unexpected: Vec<_> = unexpected.into_iter().collect();
-        unexpected.sort();
-        for ((system, product, flow, side, cause), flows) in unexpected {
-            let labels = [
-                ("system", system.as_str()),
-                ("product", product),
-                ("flow", flow),
-                ("side", side),
-                ("cause", cause.name()),
-            ];
-            self.add("backupflow_unexpected_flows", &labels, f64::from(flows));
-        }
+        self.add_verdicts(report);
+        self.add_unexpected(report);
         for hook in &report.coverage {
             let labels = [
                 ("hook", hook.hook.as_str()),
@@ -240,7 +253,28 @@ impl Families {
             self.add("backupflow_name_addresses", &labels, exact(name.addresses.len() as u64));
             self.add("backupflow_name_changes_total", &labels, exact(name.changes));
         }
+        if let Some(probes) = &report.probes {
+            self.add_probes(probes);
+        }
         self.add_catalog(report);
+    }
+
+    /// How many expectations of each system have which verdict, so that nobody has to add them up.
+    fn add_verdicts(&mut self, report: &Report) {
+        let mut systems: BTreeMap<(&str, &str), [u32; Verdict::ALL.len()]> = BTreeMap::new();
+        for expectation in &report.expectations {
+            let counts = systems.entry((&expectation.system, &expectation.product)).or_default();
+            for (count, verdict) in counts.iter_mut().zip(Verdict::ALL) {
+                *count += u32::from(verdict == expectation.verdict);
+            }
+        }
+        for ((system, product), counts) in systems {
+            for (count, verdict) in counts.into_iter().zip(Verdict::ALL) {
+                let labels =
+                    [("system", system), ("product", product), ("verdict", verdict.name())];
+                self.add("backupflow_expectations", &labels, f64::from(count));
+            }
+        }
     }
 
     fn add_web(&mut self, web: &WebState) {
@@ -279,12 +313,7 @@ impl Families {
             let is = f64::from(u8::from(verdict == expectation.verdict));
             self.add("backupflow_expectation_verdict", &with(("verdict", verdict.name())), is);
         }
-        if let Some(cause) = expectation.cause {
-            let labels = with(("cause", cause.name()));
-            self.add("backupflow_discrepancy", &labels, 1.0);
-            let since = seconds(Some(expectation.since));
-            self.add("backupflow_discrepancy_since_timestamp_seconds", &labels, since);
-        }
+        self.add_discrepancy(expectation, &base);
         let evidence = &expectation.evidence;
         for (reason, packets) in &evidence.dropped {
             let labels = with(("reason", reason));
