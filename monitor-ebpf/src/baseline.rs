@@ -12,9 +12,9 @@ mod reader;
 use aya_ebpf::{
     bindings::TC_ACT_UNSPEC,
     helpers::generated::bpf_ktime_get_coarse_ns,
-    macros::{classifier, map},
+    macros::{cgroup_skb, classifier, map},
     maps::PerCpuHashMap,
-    programs::TcContext,
+    programs::{SkBuffContext, TcContext},
 };
 use monitor_common::packet::{self, End, Link};
 use reader::Direct;
@@ -46,6 +46,11 @@ static TUPLES: PerCpuHashMap<Tuple, Counts> = PerCpuHashMap::with_max_entries(16
 #[classifier]
 fn empty(_context: TcContext) -> i32 {
     TC_ACT_UNSPEC
+}
+
+#[cgroup_skb]
+fn empty_socket(_context: SkBuffContext) -> i32 {
+    1
 }
 
 #[classifier]

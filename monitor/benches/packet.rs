@@ -1,7 +1,8 @@
 //! Nanoseconds per packet, by `BPF_PROG_TEST_RUN`.
 //!
 //! All programs run interleaved in one process, round by round, so that what else the machine does
-//! hits them alike; the medians of the rounds are compared, net of the empty program.
+//! hits them alike; the medians of the rounds are compared, net of the empty program of their kind.
+//! A packet of a socket of this host passes both: TC and `cgroup_skb`.
 
 #![expect(
     clippy::print_stdout,
@@ -13,13 +14,13 @@ use std::{error::Error, process::ExitCode, time::Instant};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    programs::{SchedClassifier, TestRun as _, TestRunOptions},
+    programs::{CgroupSkb, SchedClassifier, TestRun, TestRunOptions},
 };
 use monitor::{
     kernel::Object,
     observe::{PortSet, Transport},
 };
-use monitor_common::names;
+use monitor_common::{FlowCounts, FlowKey, names};
 
 static BASELINE: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/baseline"));
 
@@ -41,10 +42,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     ports.insert(Transport::Udp, UDP_SERVICE);
     let mut hooks = Object::load(1024, false, None)?;
     hooks.set_ports(&ports)?;
+    hooks.program_of_kind::<CgroupSkb>(names::SOCKET_INGRESS)?.load()?;
     let mut baseline = EbpfLoader::new().btf(None).load(BASELINE)?;
     for name in ["empty", "five_tuple"] {
         classifier(&mut baseline, name)?.load()?;
     }
+    socket_program(&mut baseline)?.load()?;
 
     let frames = [
         Frame { name: "tcp v4", bytes: tcp(false, 40_000, SERVICE, 0x10), documented: true },
@@ -55,37 +58,56 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     ];
     // A connection is placed by its opening.
     for v6 in [false, true] {
-        run(hooks.program(names::WIRE_INGRESS)?, &tcp(v6, 40_000, SERVICE, 0x02), 1)?;
+        let opening = tcp(v6, 40_000, SERVICE, 0x02);
+        run(hooks.program(names::WIRE_INGRESS)?, &opening, 1)?;
+        run(hooks.program_of_kind::<CgroupSkb>(names::SOCKET_INGRESS)?, &opening, 1)?;
     }
 
     println!("median of {ROUNDS} rounds of {REPEAT} runs, nanoseconds per packet\n");
     println!(
-        "{:<16}{:>8}{:>12}{:>8}{:>14}{:>14}",
-        "frame", "empty", "five-tuple", "hooks", "five-tuple net", "hooks net"
+        "{:<16}{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}",
+        "frame", "empty", "", "five-tuple", "TC", "cgroup_skb", "sum"
+    );
+    println!(
+        "{:<16}{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}",
+        "", "TC", "cgroup", "net", "net", "net", "net"
     );
     let mut good = true;
     for frame in &frames {
         let before = counted(&mut hooks)?;
-        let mut samples = [const { Vec::new() }; 3];
+        let mut samples = [const { Vec::new() }; 5];
         for _ in 0..ROUNDS {
-            samples[0].push(run(classifier(&mut baseline, "empty")?, &frame.bytes, REPEAT)?);
-            samples[1].push(run(classifier(&mut baseline, "five_tuple")?, &frame.bytes, REPEAT)?);
-            samples[2].push(run(hooks.program(names::WIRE_INGRESS)?, &frame.bytes, REPEAT)?);
+            let times = [
+                run(classifier(&mut baseline, "empty")?, &frame.bytes, REPEAT)?,
+                run(socket_program(&mut baseline)?, &frame.bytes, REPEAT)?,
+                run(classifier(&mut baseline, "five_tuple")?, &frame.bytes, REPEAT)?,
+                run(hooks.program(names::WIRE_INGRESS)?, &frame.bytes, REPEAT)?,
+                run(
+                    hooks.program_of_kind::<CgroupSkb>(names::SOCKET_INGRESS)?,
+                    &frame.bytes,
+                    REPEAT,
+                )?,
+            ];
+            for (samples, time) in samples.iter_mut().zip(times) {
+                samples.push(time);
+            }
         }
-        let moved = counted(&mut hooks)? - before;
+        let after = counted(&mut hooks)?;
         let expected = if frame.documented { u64::from(REPEAT) * ROUNDS as u64 } else { 0 };
-        let [empty, five_tuple, hooks_time] = samples.map(median);
-        let (tuple_net, hooks_net) = (five_tuple - empty, hooks_time - empty);
-        let limit = if frame.documented { tuple_net } else { (0.2 * tuple_net).max(3.0) };
-        let verdict = match (moved == expected, hooks_net <= limit) {
+        let is_counted = before.iter().zip(after).all(|(before, after)| after - before == expected);
+        let [empty, empty_socket, five_tuple, wire, socket] = samples.map(median);
+        let (tuple, wire, socket) = (five_tuple - empty, wire - empty, socket - empty_socket);
+        let limit = if frame.documented { tuple } else { (0.2 * tuple).max(3.0) };
+        let verdict = match (is_counted, wire <= limit) {
             (false, _) => "WRONG COUNT",
             (true, false) => "over the limit",
             (true, true) => "ok",
         };
         good &= verdict == "ok";
         println!(
-            "{:<16}{empty:>8.1}{five_tuple:>12.1}{hooks_time:>8.1}{tuple_net:>14.1}{hooks_net:>14.1}  {verdict}",
-            frame.name
+            "{:<16}{empty:>8.1}{empty_socket:>8.1}{tuple:>12.1}{wire:>10.1}{socket:>12.1}{:>8.1}  {verdict}",
+            frame.name,
+            wire + socket
         );
     }
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -98,8 +120,17 @@ fn classifier<'a>(
     Ok(object.program_mut(name).ok_or("no such program")?.try_into()?)
 }
 
+/// The empty program of `cgroup_skb`.
+fn socket_program(object: &mut Ebpf) -> Result<&mut CgroupSkb, Box<dyn Error>> {
+    Ok(object.program_mut("empty_socket").ok_or("no such program")?.try_into()?)
+}
+
 /// Average nanoseconds of one run over `repeat` runs.
-fn run(program: &SchedClassifier, frame: &[u8], repeat: u32) -> Result<f64, Box<dyn Error>> {
+fn run<P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>>>(
+    program: &P,
+    frame: &[u8],
+    repeat: u32,
+) -> Result<f64, Box<dyn Error>> {
     let mut options = TestRunOptions::new();
     options.data_in = Some(frame);
     options.repeat = repeat;
@@ -109,8 +140,12 @@ fn run(program: &SchedClassifier, frame: &[u8], repeat: u32) -> Result<f64, Box<
     Ok(started.elapsed().as_secs_f64() * 1e9 / f64::from(repeat))
 }
 
-fn counted(hooks: &mut Object) -> Result<u64, Box<dyn Error>> {
-    Ok(hooks.flows.read()?.iter().map(|(_, counts)| counts.received.packets).sum())
+/// Packets received on the wire and at sockets.
+fn counted(hooks: &mut Object) -> Result<[u64; 2], Box<dyn Error>> {
+    let sum = |flows: Vec<(FlowKey, FlowCounts)>| {
+        flows.iter().map(|(_, counts)| counts.received.packets).sum()
+    };
+    Ok([sum(hooks.flows.read()?), sum(hooks.sockets.read()?)])
 }
 
 fn median(mut samples: Vec<f64>) -> f64 {

@@ -1,9 +1,11 @@
-//! `bench`: what the kernel programs and a large config cost.
+//! `bench`: what the kernel programs, reading their counts, a large config and a transfer cost.
+
+use std::process::Command;
 
 use anyhow::ensure;
 
 use crate::{
-    command::{in_group, run as execute},
+    command::{in_group, run as execute, target},
     setup,
 };
 
@@ -14,9 +16,16 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "the benchmark loads programs into the kernel: run it as root"
     );
     setup::ensure()?;
-    for bench in ["config", "packet", "drop"] {
-        let words = ["cargo", "bench", "--quiet", "--package", "monitor", "--bench", bench];
-        execute(&mut in_group(&words))?;
+    for bench in ["config", "packet", "drain", "drop"] {
+        execute(&mut bench_of("monitor", bench))?;
     }
+    execute(&mut in_group(&["cargo", "build", "--quiet", "--release", "--package", "monitor"]))?;
+    execute(
+        bench_of("tests", "throughput").env("BACKUPFLOW_BIN", target().join("release/backupflow")),
+    )?;
     Ok(())
+}
+
+fn bench_of(package: &str, bench: &str) -> Command {
+    in_group(&["cargo", "bench", "--quiet", "--package", package, "--bench", bench])
 }

@@ -141,10 +141,7 @@ impl Object {
     }
 
     /// A program of a certain kind, loaded or not.
-    pub(super) fn program_of_kind<'a, P>(
-        &'a mut self,
-        name: &'static str,
-    ) -> Result<&'a mut P, Error>
+    pub fn program_of_kind<'a, P>(&'a mut self, name: &'static str) -> Result<&'a mut P, Error>
     where
         &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
     {
