@@ -12,8 +12,8 @@ const MAP_LOOKUP: i32 = 1;
 const PROG_LOAD: i32 = 5;
 const PROG_QUERY: i32 = 16;
 const LINK_CREATE: i32 = 28;
-const TCX_INGRESS: u64 = 46;
-const TCX_EGRESS: u64 = 47;
+pub(crate) const TCX_INGRESS: u64 = 46;
+pub(crate) const TCX_EGRESS: u64 = 47;
 
 /// A program in the kernel's list of programs (TCX) of a device, on the way in. It counts packets,
 /// and passes them on or drops them. It goes with the value.
@@ -102,10 +102,11 @@ pub fn tcx_programs(namespace: &Namespace, device: &str) -> (u64, u64) {
 }
 
 /// Two fields of 32 bits beside each other.
-const fn pair(first: u64, second: u64) -> u64 {
+pub(crate) const fn pair(first: u64, second: u64) -> u64 {
     if cfg!(target_endian = "little") { first | second << 32 } else { first << 32 | second }
 }
 
-fn call(command: i32, attributes: &mut [u64]) -> io::Result<OwnedFd> {
+/// A command that gives a descriptor.
+pub(crate) fn call(command: i32, attributes: &mut [u64]) -> io::Result<OwnedFd> {
     sys::bpf(command, attributes).map(sys::own)
 }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
     unistd::Pid,
 };
 
@@ -202,6 +205,19 @@ impl<'n> Daemon<'n> {
         let status =
             until("the daemon's end", DEADLINE, || self.child.try_wait().unwrap().ok_or(()));
         (status, self.log())
+    }
+
+    /// Stops it in the middle of whatever it does, until it is killed or told to go on.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let status = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert!(matches!(status, WaitStatus::Stopped(..)), "{status:?}: {}", self.log());
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
     }
 
     /// Ends it at once, so that it cannot tidy up.

@@ -29,6 +29,8 @@ mod icmp;
 #[cfg(test)]
 mod interfaces;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod lost_datagrams;
 #[cfg(test)]
 mod map_full;
