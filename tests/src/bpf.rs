@@ -15,6 +15,9 @@ const LINK_CREATE: i32 = 28;
 pub(crate) const TCX_INGRESS: u64 = 46;
 pub(crate) const TCX_EGRESS: u64 = 47;
 
+/// The verdict that drops a packet.
+const SHOT: u32 = 2;
+
 /// A program in the kernel's list of programs (TCX) of a device, on the way in. It counts packets,
 /// and passes them on or drops them. It goes with the value.
 #[derive(Debug)]
@@ -27,16 +30,21 @@ impl ForeignProgram {
     /// Attaches one that passes packets on.
     pub fn attach(namespace: &Namespace, device: &str) -> Self {
         const UNSPEC: u32 = u32::MAX;
-        Self::with_verdict(namespace, device, UNSPEC)
+        Self::with_verdict(namespace, device, UNSPEC, 0)
     }
 
     /// Attaches one that drops every packet.
     pub fn dropping(namespace: &Namespace, device: &str) -> Self {
-        const SHOT: u32 = 2;
-        Self::with_verdict(namespace, device, SHOT)
+        Self::with_verdict(namespace, device, SHOT, 0)
     }
 
-    fn with_verdict(namespace: &Namespace, device: &str, verdict: u32) -> Self {
+    /// The same before all others that are there.
+    pub fn dropping_before(namespace: &Namespace, device: &str) -> Self {
+        const BEFORE: u64 = 8;
+        Self::with_verdict(namespace, device, SHOT, BEFORE)
+    }
+
+    fn with_verdict(namespace: &Namespace, device: &str, verdict: u32, flags: u64) -> Self {
         const ARRAY: u64 = 2;
         const SCHED_CLS: u64 = 3;
         // One value of eight bytes: type and key size, value size and entries.
@@ -74,7 +82,10 @@ impl ForeignProgram {
         let program_fd = u64::try_from(program.as_raw_fd()).unwrap();
         let index = namespace.index(device);
         let link = namespace.inside(|| {
-            call(LINK_CREATE, &mut [pair(program_fd, index.into()), TCX_INGRESS, 0, 0, 0, 0])
+            call(
+                LINK_CREATE,
+                &mut [pair(program_fd, index.into()), pair(TCX_INGRESS, flags), 0, 0, 0, 0],
+            )
         });
         Self { map, _link: link.unwrap() }
     }

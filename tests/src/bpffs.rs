@@ -38,9 +38,9 @@ impl Bpffs {
         format!("{config}\n[kernel]\nflows = {flows}\npin = \"{}\"\n", pin.display())
     }
 
-    /// Takes it away.
+    /// Takes it away, also while a daemon holds it.
     pub fn unmount(&self) {
-        command::run("umount", &[self.0.to_str().unwrap()]);
+        command::run("umount", &["--lazy", self.0.to_str().unwrap()]);
     }
 
     /// Every pin of the daemon.
@@ -62,7 +62,10 @@ impl Bpffs {
     pub fn packets(&self) -> (u64, u64) {
         let maps = self.maps();
         let sum = |field| maps.get(names::FLOWS).map_or(0, |flows| flows.sum(field));
-        (sum(offset_of!(FlowCounts, received.packets)), sum(offset_of!(FlowCounts, transmitted.packets)))
+        (
+            sum(offset_of!(FlowCounts, received.packets)),
+            sum(offset_of!(FlowCounts, transmitted.packets)),
+        )
     }
 
     /// The names of the machine's programs that use one of the pinned maps.

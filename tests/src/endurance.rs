@@ -68,7 +68,8 @@ pub struct Minute {
 
 impl fmt::Display for Minute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { minute, flows, packets, connections, interfaces, resident, descriptors, ticks } = self;
+        let Self { minute, flows, packets, connections, interfaces, resident, descriptors, ticks } =
+            self;
         let percent = ticks / (minute * 60);
         write!(
             f,
@@ -128,7 +129,8 @@ pub fn endure(minutes: u64, said: impl Fn(&Minute)) -> Result<Minute, String> {
 /// Whether the last minute took no more than those at the beginning.
 fn sound(history: &[Minute], minutes: u64) -> Result<(), String> {
     let settled = usize::try_from((minutes / 10).clamp(1, 6)).map_err(|e| e.to_string())?;
-    let Some((now, before)) = history.split_last().filter(|(_, before)| before.len() >= settled) else {
+    let Some((now, before)) = history.split_last().filter(|(_, before)| before.len() >= settled)
+    else {
         return Ok(());
     };
     let first = before.iter().take(settled);
@@ -143,15 +145,14 @@ fn sound(history: &[Minute], minutes: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// An interface and an end of a pair come, change their names and go.
+/// A bridge and both ends of a pair come, change their names and go.
 fn come_and_go(host: &Namespace) -> u64 {
-    host.ip("link add soak0 type dummy\n\
+    host.ip("link add soak0 type bridge mcast_snooping 0\n\
              link add soak1 type veth peer name soak2\n\
-             link set soak0 up\n\
-             link set soak0 down\n\
-             link set soak0 name soak3\n\
-             link del soak3\n\
-             link del soak1");
+             link set soak1 name soak3\n\
+             link set soak3 up\n\
+             link del soak0\n\
+             link del soak3");
     3
 }
 
@@ -189,7 +190,8 @@ impl<'n> Sent<'n> {
             tried: at_peer(tried.collect(), 1),
             agent: Default::default(),
             cluster: Default::default(),
-            services: services.map(|(at, address, port)| listen(at, SocketAddr::new(address, port))),
+            services: services
+                .map(|(at, address, port)| listen(at, SocketAddr::new(address, port))),
             connections: 0,
         }
     }
@@ -203,7 +205,8 @@ impl<'n> Sent<'n> {
         let open = Open::new(&self.pair.peer, agent, SocketAddr::new(HOST4, 50051));
         open.send(100_000, 20_000);
         let sent = open.close();
-        let (up, down) = (segments(sent.up, 100_000, HEADERS), segments(sent.down, 20_000, HEADERS));
+        let (up, down) =
+            (segments(sent.up, 100_000, HEADERS), segments(sent.down, 20_000, HEADERS));
         add(&mut self.agent, up, down);
         let open = Open::new(&self.pair.host, cluster, SocketAddr::new(PEER4, 11113));
         open.send(20_000, 60_000);
@@ -215,7 +218,8 @@ impl<'n> Sent<'n> {
 
     /// Pauses, and waits until all is counted.
     fn check(&self, daemon: &Daemon<'_>, minute: u64, interfaces: u64) -> Result<Minute, String> {
-        let (asked, answered, tried) = (self.asked.pause(), self.answered.pause(), self.tried.pause());
+        let (asked, answered, tried) =
+            (self.asked.pause(), self.answered.pause(), self.tried.pause());
         let datagrams = |number| Wire::new(number, number * (HEADERS + 8 + PAYLOAD));
         let tried = Wire::new(*tried, *tried * (HEADERS + 20));
         let expected = [

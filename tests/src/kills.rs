@@ -13,7 +13,8 @@ use std::{
 };
 
 use crate::{
-    Bpffs, DEADLINE, Daemon, Flow, HOST4, Pair, Program, Report, RunCounts, Traffic, config, elapsed,
+    Bpffs, DEADLINE, Daemon, Flow, HOST4, Pair, Program, Report, RunCounts, Traffic, config,
+    elapsed,
     frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
     tcx_programs, until,
 };

@@ -47,7 +47,8 @@ impl Program {
         let first = |direction| {
             let mut ids = [0_u32; 64];
             let room = u64::try_from(ids.len()).unwrap();
-            let attributes = &mut [pair(index, direction), 0, ids.as_mut_ptr() as u64, room, 0, 0, 0, 0];
+            let attributes =
+                &mut [pair(index, direction), 0, ids.as_mut_ptr() as u64, room, 0, 0, 0, 0];
             namespace.inside(|| sys::bpf(PROG_QUERY, attributes)).unwrap();
             ids.first().filter(|id| **id > 0).and_then(|id| Self::of(*id))
         };
@@ -59,6 +60,11 @@ impl Program {
         call(PROGRAM_BY_ID, &mut [id.into(), 0]).ok().map(Self)
     }
 
+    /// Its number, which no other program gets.
+    pub fn id(&self) -> u32 {
+        u32::try_from(self.info(&mut [])[0] >> 32).unwrap()
+    }
+
     /// How often it ran while [`RunCounts`] were enabled.
     pub fn runs(&self) -> u64 {
         const RUNS: usize = 25;
@@ -67,7 +73,8 @@ impl Program {
 
     fn name(&self) -> String {
         #[expect(clippy::host_endian_bytes, reason = "letters in the order of memory")]
-        let letters: Vec<u8> = self.info(&mut [])[8..10].iter().flat_map(|w| w.to_ne_bytes()).collect();
+        let letters: Vec<u8> =
+            self.info(&mut [])[8..10].iter().flat_map(|w| w.to_ne_bytes()).collect();
         String::from_utf8_lossy(&letters).trim_end_matches('\0').to_owned()
     }
 

@@ -20,11 +20,7 @@ fn now() -> Instant {
 
 /// Asks again and again until the answer is `Ok`; after the deadline the last refusal is the
 /// test's failure.
-pub fn until<T, E: Debug>(
-    what: &str,
-    deadline: Duration,
-    ask: impl FnMut() -> Result<T, E>,
-) -> T {
+pub fn until<T, E: Debug>(what: &str, deadline: Duration, ask: impl FnMut() -> Result<T, E>) -> T {
     within(deadline, ask).unwrap_or_else(|refusal| {
         panic!("{what} did not come to pass within {deadline:?}: {refusal:#?}")
     })

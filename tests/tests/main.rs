@@ -39,6 +39,8 @@ mod metrics;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod others;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod probe;

@@ -22,10 +22,13 @@ pub(crate) fn run(minutes: u16, kills: Option<u32>, seed: Option<u64>) -> anyhow
     setup::ensure()?;
     build::release(&Stop::default())?;
     let words = match kills {
-        Some(kills) => vec!["kills".to_owned(), kills.to_string(), seed.map_or_else(any_seed, Ok)?.to_string()],
+        Some(kills) => {
+            vec!["kills".to_owned(), kills.to_string(), seed.map_or_else(any_seed, Ok)?.to_string()]
+        }
         None => vec!["minutes".to_owned(), minutes.to_string()],
     };
-    let mut command = in_group(&["cargo", "run", "--quiet", "--package", "tests", "--example", "soak", "--"]);
+    let mut command =
+        in_group(&["cargo", "run", "--quiet", "--package", "tests", "--example", "soak", "--"]);
     execute(command.args(words).env("BACKUPFLOW_BIN", target().join("release/backupflow")))
 }
 

@@ -6,10 +6,10 @@ use aya::programs::{
     LinkOrder, TcAttachType,
     tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use monitor_common::{names, packet::Link};
 
-use super::{Error, Interface, Object, Place, in_full, qdisc, support};
+use super::{Error, Interface, Object, Place, filter, in_full, qdisc, support, tcx};
 use crate::observe::Hook;
 
 /// How programs are attached to TC.
@@ -34,6 +34,13 @@ const HANDLE: TcHandle = TcHandle::new(0xbac6, 0xf10a);
 /// The highest priority: a filter before ours that accepts a packet would hide it.
 const PRIORITY: u16 = 1;
 
+/// How long a program that another one was put before stays where it is at least: two that both want to
+/// be the first do not take turns all the time.
+const FIRST_EVERY: SignedDuration = SignedDuration::from_secs(10);
+
+const TAKEN_AWAY: &str = "another program took it away";
+const PUT_BEFORE: &str = "another program was put before it, and can hide packets";
+
 /// The programs that are attached.
 #[derive(Debug)]
 pub struct Attachments {
@@ -52,6 +59,8 @@ struct Attached {
 #[derive(Debug)]
 struct Watched {
     hook: &'static str,
+    program: &'static str,
+    direction: TcAttachType,
     link: Result<SchedClassifierLink, String>,
     since: Timestamp,
 }
@@ -79,6 +88,25 @@ impl Attachments {
         }
     }
 
+    /// Finds what somebody else took away, or put a program before that can hide packets. It is not attached
+    /// any more then.
+    pub fn find_lost(&mut self, object: &mut Object, now: Timestamp) -> Vec<Hook> {
+        let mut lost = Vec::new();
+        for (index, Attached { interface, hooks }) in &mut self.interfaces {
+            for watched in hooks {
+                let Some(fault) = watched.fault(object, *index, now) else { continue };
+                if watched.is_filter() {
+                    self.made_qdiscs.remove(index);
+                }
+                tracing::warn!(interface = interface.name, hook = watched.hook, "{fault}");
+                watched.link = Err(fault);
+                watched.since = now;
+                lost.push(watched.told(interface));
+            }
+        }
+        lost
+    }
+
     /// Detaches everything and leaves the interfaces as they were.
     pub async fn remove(self) {
         drop(self.interfaces);
@@ -91,13 +119,8 @@ impl Attachments {
     pub fn hooks(&self) -> Vec<Hook> {
         self.interfaces
             .values()
-            .flat_map(|attached| {
-                attached.hooks.iter().map(|watched| Hook {
-                    hook: watched.hook,
-                    interface: Some(attached.interface.name.clone()),
-                    fault: watched.link.as_ref().err().cloned(),
-                    since: watched.since,
-                })
+            .flat_map(|Attached { interface, hooks }| {
+                hooks.iter().map(|watched| watched.told(interface))
             })
             .collect()
     }
@@ -105,6 +128,39 @@ impl Attachments {
     /// The name of an interface.
     pub fn name(&self, index: u32) -> Option<String> {
         self.interfaces.get(&index).map(|attached| attached.interface.name.clone())
+    }
+}
+
+impl Watched {
+    fn told(&self, interface: &Interface) -> Hook {
+        Hook {
+            hook: self.hook,
+            interface: Some(interface.name.clone()),
+            fault: self.link.as_ref().err().cloned(),
+            since: self.since,
+        }
+    }
+
+    /// Only links of filters have an attach type.
+    fn is_filter(&self) -> bool {
+        self.link.as_ref().is_ok_and(|link| link.attach_type().is_ok())
+    }
+
+    /// What somebody else did to a program that was attached. Where the interface is gone, nobody did.
+    fn fault(&self, object: &mut Object, index: u32, now: Timestamp) -> Option<String> {
+        self.link.as_ref().ok()?;
+        let own = object.program(self.program).ok()?.info().ok()?.id();
+        if self.is_filter() {
+            let found = filter::program(index, self.direction, PRIORITY, HANDLE.into()).ok()?;
+            return (found != Some(own)).then(|| TAKEN_AWAY.to_owned());
+        }
+        let programs = tcx::programs(index, self.direction).ok()?;
+        if !programs.contains(&own) {
+            return Some(TAKEN_AWAY.to_owned());
+        }
+        let is_due = now.duration_since(self.since).abs() >= FIRST_EVERY;
+        let is_first = programs.first() == Some(&own);
+        (!is_first && is_due).then(|| PUT_BEFORE.to_owned())
     }
 }
 
@@ -116,12 +172,19 @@ impl Attached {
         made_qdiscs: &mut BTreeSet<u32>,
         now: Timestamp,
     ) {
-        let programs: &[(&str, TcAttachType)] = match self.interface.place {
+        let programs: &[(&'static str, TcAttachType)] = match self.interface.place {
             Place::Stacked => &[],
             Place::Unsupported => {
                 if self.hooks.is_empty() {
                     let link = Err("its link layer is not supported".to_owned());
-                    self.hooks.push(Watched { hook: "tc", link, since: now });
+                    let direction = TcAttachType::Ingress;
+                    self.hooks.push(Watched {
+                        hook: "tc",
+                        program: "",
+                        direction,
+                        link,
+                        since: now,
+                    });
                 }
                 &[]
             }
@@ -160,12 +223,14 @@ impl Attached {
             if let Err(error) = &link {
                 tracing::warn!(interface = self.interface.name, hook, error, "not attached");
             }
+            let since = now;
             match known {
                 Some(known) if link.is_ok() => {
-                    self.hooks[known] = Watched { hook, link, since: now }
+                    tracing::info!(interface = self.interface.name, hook, "attached");
+                    self.hooks[known] = Watched { hook, program, direction, link, since };
                 }
                 Some(known) => self.hooks[known].link = link,
-                None => self.hooks.push(Watched { hook, link, since: now }),
+                None => self.hooks.push(Watched { hook, program, direction, link, since }),
             }
         }
     }

@@ -5,6 +5,7 @@ mod batch;
 pub mod btf;
 mod clock;
 mod counts;
+mod filter;
 mod interfaces;
 mod log;
 mod machine;
@@ -17,6 +18,7 @@ mod routes;
 mod sessions;
 mod sockets;
 pub mod support;
+mod tcx;
 
 use std::{io, sync::Arc};
 

@@ -16,7 +16,7 @@ use crate::{
         self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows,
     },
     observe::{
-        Drop, FlowId, Happened, IcmpErrors, Listening, Outcome, PortSet, RETRANSMIT, Side,
+        Drop, FlowId, Happened, Hook, IcmpErrors, Listening, Outcome, PortSet, RETRANSMIT, Side,
         Snapshot, Tally, Transport,
     },
 };
@@ -94,6 +94,7 @@ impl KernelSource {
     /// Everything that was counted until now. The open sessions are looked at where something speaks of
     /// trouble, and now and then while some are `followed`.
     pub fn snapshot(&mut self, now: Timestamp, followed: bool) -> Result<Snapshot, kernel::Error> {
+        let taken_away = self.attachments.find_lost(&mut self.object, now);
         self.retry_attaching(now)?;
         let counted = self.object.flows.read()?;
         let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
@@ -193,7 +194,7 @@ impl KernelSource {
             routes,
             sessions,
             sessions_left_out,
-            coverage: self.attachments.hooks().into_iter().chain(self.machine.hooks()).collect(),
+            coverage: self.coverage(taken_away),
         })
     }
 
@@ -228,6 +229,16 @@ impl KernelSource {
                 is_full: listener.transport == Transport::Tcp && listener.waiting > listener.room,
             })
             .collect())
+    }
+
+    /// Every hook. What was `taken_away` is told once, also where it is attached again by now.
+    fn coverage(&self, taken_away: Vec<Hook>) -> Vec<Hook> {
+        let is_told = |hook: &Hook| {
+            taken_away.iter().any(|it| (it.hook, &it.interface) == (hook.hook, &hook.interface))
+        };
+        let mut hooks = self.attachments.hooks();
+        hooks.retain(|hook| !is_told(hook));
+        hooks.into_iter().chain(self.machine.hooks()).chain(taken_away).collect()
     }
 
     fn retry_attaching(&mut self, now: Timestamp) -> Result<(), kernel::Error> {
