@@ -53,11 +53,15 @@ mod restart;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
+mod second;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
 mod state;
+#[cfg(test)]
+mod storms;
 #[cfg(test)]
 mod suggest;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! attached again, and the time between is told.
 
 use tests::{
-    Daemon, DEADLINE, Flow, ForeignProgram, Pair, Program, RawSocket, Wire, config,
+    DEADLINE, Daemon, Flow, ForeignProgram, Pair, Program, RawSocket, Wire, config,
     frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
     until,
 };
@@ -15,7 +15,11 @@ const TAKEN_AWAY: &str = "another program took it away";
 /// Sends attempts from a peer to the host.
 fn send(pair: &Pair, number: usize) {
     let segment = tcp(40000, 50051, SYN, &[]);
-    let frame = ethernet(&[], IPV4, &ipv4([10, 20, 0, 7].into(), [10, 20, 0, 1].into(), TCP, 0, 0, &segment));
+    let frame = ethernet(
+        &[],
+        IPV4,
+        &ipv4([10, 20, 0, 7].into(), [10, 20, 0, 1].into(), TCP, 0, 0, &segment),
+    );
     let raw = RawSocket::new(&pair.peer, "eth0");
     (0..number).for_each(|_| raw.send(&frame));
 }
@@ -97,7 +101,11 @@ fn programs_before_it_are_overtaken_and_after_it_left_alone() {
     let others = first(&pair);
     assert_ne!(others, own);
     send(&pair, 7);
-    until("overtaking", 3 * DEADLINE, || if first(&pair) == own { Ok(()) } else { Err(daemon.log()) });
+    until(
+        "overtaking",
+        3 * DEADLINE,
+        || if first(&pair) == own { Ok(()) } else { Err(daemon.log()) },
+    );
     attached_again(&daemon, "another program was put before it, and can hide packets", 1);
     // What it dropped meanwhile was not seen; from now on, the daemon's program sees it first.
     counts(&daemon, 10);

@@ -8,6 +8,7 @@ use aya::programs::{
 };
 use jiff::{SignedDuration, Timestamp};
 use monitor_common::{names, packet::Link};
+use nix::net::if_::if_nametoindex;
 
 use super::{Error, Interface, Object, Place, filter, in_full, qdisc, support, tcx};
 use crate::observe::Hook;
@@ -38,6 +39,10 @@ const PRIORITY: u16 = 1;
 /// be the first do not take turns all the time.
 const FIRST_EVERY: SignedDuration = SignedDuration::from_secs(10);
 
+/// How many programs are attached before the counts are read again: each can take the kernel 20 ms.
+const AT_ONCE: usize = 64;
+
+const NOT_YET: &str = "its turn has not come yet";
 const TAKEN_AWAY: &str = "another program took it away";
 const PUT_BEFORE: &str = "another program was put before it, and can hide packets";
 
@@ -71,8 +76,15 @@ impl Attachments {
         Self { mode, interfaces: BTreeMap::new(), made_qdiscs: BTreeSet::new() }
     }
 
-    /// Attaches to interfaces that are new, tries again where it failed, and forgets what is gone.
-    pub fn reconcile(&mut self, object: &mut Object, present: &[Interface], now: Timestamp) {
+    /// Attaches to interfaces that are new, tries again where it failed, and forgets what is gone. Says
+    /// whether there is more to do than fits into one call.
+    pub fn reconcile(
+        &mut self,
+        object: &mut Object,
+        present: &[Interface],
+        now: Timestamp,
+    ) -> bool {
+        let mut room = AT_ONCE;
         self.interfaces.retain(|index, attached| {
             present.iter().any(|interface| {
                 interface.index == *index && interface.place == attached.interface.place
@@ -84,8 +96,9 @@ impl Attachments {
                 .entry(interface.index)
                 .or_insert_with(|| Attached { interface: interface.clone(), hooks: Vec::new() });
             attached.interface.name.clone_from(&interface.name);
-            attached.watch(object, self.mode, &mut self.made_qdiscs, now);
+            attached.watch(object, self.mode, &mut self.made_qdiscs, &mut room, now);
         }
+        room == 0
     }
 
     /// Finds what somebody else took away, or put a program before that can hide packets. It is not attached
@@ -170,6 +183,7 @@ impl Attached {
         object: &mut Object,
         mode: Mode,
         made_qdiscs: &mut BTreeSet<u32>,
+        room: &mut usize,
         now: Timestamp,
     ) {
         let programs: &[(&'static str, TcAttachType)] = match self.interface.place {
@@ -208,6 +222,17 @@ impl Attached {
             if known.is_some_and(|known| self.hooks[known].link.is_ok()) {
                 continue;
             }
+            // A name can be another's by now: the next list tells.
+            if if_nametoindex(self.interface.name.as_str()) != Ok(self.interface.index) {
+                return;
+            }
+            if *room == 0 {
+                if known.is_none() {
+                    let link = Err(NOT_YET.to_owned());
+                    self.hooks.push(Watched { hook, program, direction, link, since: now });
+                }
+                continue;
+            }
             let link = match mode {
                 Mode::Tcx => {
                     attach_tcx(object, program, &self.interface, direction).or_else(|_| {
@@ -220,9 +245,12 @@ impl Attached {
                 }
             };
             let link = link.map_err(|error| in_full(&error));
-            if let Err(error) = &link {
+            if let Err(error) = &link
+                && if_nametoindex(self.interface.name.as_str()) == Ok(self.interface.index)
+            {
                 tracing::warn!(interface = self.interface.name, hook, error, "not attached");
             }
+            *room -= usize::from(link.is_ok());
             let since = now;
             match known {
                 Some(known) if link.is_ok() => {

@@ -25,7 +25,7 @@ use std::{io, sync::Arc};
 pub use attach::{Attachments, Mode};
 pub use clock::Ages;
 pub use counts::{CountMap, Counts, Layout};
-pub use interfaces::{Interface, Place, watch_interfaces};
+pub use interfaces::{Interface, Interfaces, Place, watch_interfaces};
 pub use log::KernelLog;
 pub use machine::MachineHooks;
 pub use object::Object;
