@@ -59,6 +59,8 @@ mod service;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod starved;
+#[cfg(test)]
 mod state;
 #[cfg(test)]
 mod storms;
