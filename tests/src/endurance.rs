@@ -178,7 +178,7 @@ impl<'n> Sent<'n> {
         let at_peer = |frames, burst| Traffic::start(&pair.peer, "eth0", frames, burst);
         let asked = at_peer(asked.collect(), 20);
         // An answer makes no flow: the questions go before.
-        within(DEADLINE, || {
+        within(5 * DEADLINE, || {
             let sent = *asked.pause();
             if sent > u64::from(ASKERS) + 1000 { Ok(()) } else { Err(sent) }
         })
@@ -233,7 +233,7 @@ impl<'n> Sent<'n> {
                 Some((flow, wire)) => {
                     Err(format!("{flow:?}: {:?} counted, not {wire:?}", flow.counted(report)))
                 }
-                None if report.lost() != [] => Err(format!("lost: {:?}", report.lost())),
+                None if !report.lost().is_empty() => Err(format!("lost: {:?}", report.lost())),
                 None if report.flow_map.entries != FLOWS => {
                     Err(format!("{} flows, not {FLOWS}", report.flow_map.entries))
                 }

@@ -72,7 +72,6 @@ impl Program {
     }
 
     fn name(&self) -> String {
-        #[expect(clippy::host_endian_bytes, reason = "letters in the order of memory")]
         let letters: Vec<u8> =
             self.info(&mut [])[8..10].iter().flat_map(|w| w.to_ne_bytes()).collect();
         String::from_utf8_lossy(&letters).trim_end_matches('\0').to_owned()

@@ -84,9 +84,8 @@ impl Pins {
 
 fn lock(directory: &Path) -> io::Result<Flock<fs::File>> {
     let held = Flock::lock(fs::File::open(directory)?, FlockArg::LockExclusiveNonblock);
-    held.map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => io::Error::new(io::ErrorKind::AlreadyExists, COUNTED_ALREADY),
-        errno => errno.into(),
+    held.map_err(|(_, errno)| {
+        if errno == Errno::EWOULDBLOCK { io::Error::other(COUNTED_ALREADY) } else { errno.into() }
     })
 }
 
