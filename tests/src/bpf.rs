@@ -12,8 +12,11 @@ const MAP_LOOKUP: i32 = 1;
 const PROG_LOAD: i32 = 5;
 const PROG_QUERY: i32 = 16;
 const LINK_CREATE: i32 = 28;
-const TCX_INGRESS: u64 = 46;
-const TCX_EGRESS: u64 = 47;
+pub(crate) const TCX_INGRESS: u64 = 46;
+pub(crate) const TCX_EGRESS: u64 = 47;
+
+/// The verdict that drops a packet.
+const SHOT: u32 = 2;
 
 /// A program in the kernel's list of programs (TCX) of a device, on the way in. It counts packets,
 /// and passes them on or drops them. It goes with the value.
@@ -27,16 +30,21 @@ impl ForeignProgram {
     /// Attaches one that passes packets on.
     pub fn attach(namespace: &Namespace, device: &str) -> Self {
         const UNSPEC: u32 = u32::MAX;
-        Self::with_verdict(namespace, device, UNSPEC)
+        Self::with_verdict(namespace, device, UNSPEC, 0)
     }
 
     /// Attaches one that drops every packet.
     pub fn dropping(namespace: &Namespace, device: &str) -> Self {
-        const SHOT: u32 = 2;
-        Self::with_verdict(namespace, device, SHOT)
+        Self::with_verdict(namespace, device, SHOT, 0)
     }
 
-    fn with_verdict(namespace: &Namespace, device: &str, verdict: u32) -> Self {
+    /// The same before all others that are there.
+    pub fn dropping_before(namespace: &Namespace, device: &str) -> Self {
+        const BEFORE: u64 = 8;
+        Self::with_verdict(namespace, device, SHOT, BEFORE)
+    }
+
+    fn with_verdict(namespace: &Namespace, device: &str, verdict: u32, flags: u64) -> Self {
         const ARRAY: u64 = 2;
         const SCHED_CLS: u64 = 3;
         // One value of eight bytes: type and key size, value size and entries.
@@ -74,7 +82,10 @@ impl ForeignProgram {
         let program_fd = u64::try_from(program.as_raw_fd()).unwrap();
         let index = namespace.index(device);
         let link = namespace.inside(|| {
-            call(LINK_CREATE, &mut [pair(program_fd, index.into()), TCX_INGRESS, 0, 0, 0, 0])
+            call(
+                LINK_CREATE,
+                &mut [pair(program_fd, index.into()), pair(TCX_INGRESS, flags), 0, 0, 0, 0],
+            )
         });
         Self { map, _link: link.unwrap() }
     }
@@ -102,10 +113,11 @@ pub fn tcx_programs(namespace: &Namespace, device: &str) -> (u64, u64) {
 }
 
 /// Two fields of 32 bits beside each other.
-const fn pair(first: u64, second: u64) -> u64 {
+pub(crate) const fn pair(first: u64, second: u64) -> u64 {
     if cfg!(target_endian = "little") { first | second << 32 } else { first << 32 | second }
 }
 
-fn call(command: i32, attributes: &mut [u64]) -> io::Result<OwnedFd> {
+/// A command that gives a descriptor.
+pub(crate) fn call(command: i32, attributes: &mut [u64]) -> io::Result<OwnedFd> {
     sys::bpf(command, attributes).map(sys::own)
 }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
     unistd::Pid,
 };
 
@@ -171,6 +174,30 @@ impl<'n> Daemon<'n> {
         self.child.id()
     }
 
+    /// Resident memory, in KiB.
+    pub fn resident(&self) -> u64 {
+        let status = fs::read_to_string(self.process().join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(self.process().join("fd")).unwrap().count()
+    }
+
+    /// Processor time since its start, of the process and of the kernel for it, in ticks of 10 ms.
+    pub fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(self.process().join("stat")).unwrap();
+        let after_name = stat.rsplit(')').next().unwrap();
+        let fields = after_name.split_whitespace().skip(11).take(2);
+        fields.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
+    fn process(&self) -> PathBuf {
+        Path::new("/proc").join(self.pid().to_string())
+    }
+
     /// What it wrote to standard error.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.join("log")).unwrap()
@@ -202,6 +229,19 @@ impl<'n> Daemon<'n> {
         let status =
             until("the daemon's end", DEADLINE, || self.child.try_wait().unwrap().ok_or(()));
         (status, self.log())
+    }
+
+    /// Stops it in the middle of whatever it does, until it is killed or told to go on.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        let status = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert!(matches!(status, WaitStatus::Stopped(..)), "{status:?}: {}", self.log());
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
     }
 
     /// Ends it at once, so that it cannot tidy up.

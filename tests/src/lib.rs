@@ -10,40 +10,50 @@
 #![expect(clippy::get_unwrap, reason = "as with panics, and indexing hides that it can fail")]
 
 mod bpf;
+mod bpffs;
 mod browser;
 mod capture;
+mod cgroup;
 pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod dns;
+pub mod endurance;
 pub mod frame;
 mod frozen;
 mod golden;
 pub mod http;
+mod kills;
 mod monitoring;
 mod namespace;
 pub mod net;
+mod programs;
 mod raw;
 mod report;
 mod screen;
 mod sys;
 mod tcp;
 pub mod tls;
+mod traffic;
 mod tun;
 mod udp;
 mod wait;
 mod wire;
 
 pub use bpf::{ForeignProgram, tcx_programs};
+pub use bpffs::Bpffs;
 pub use browser::Browser;
 pub use capture::Capture;
+pub use cgroup::Cgroup;
 pub use daemon::{Daemon, binary, series};
 pub use frozen::Frozen;
 pub use golden::golden;
 pub use http::Response;
+pub use kills::{Kills, kills};
 pub use monitoring::{Monitoring, MonitoringFiles};
 pub use namespace::{Counted, Namespace};
 pub use net::{FAR4, GUEST4, HOST4, HOST6, PEER4, PEER6, Pair, Routed};
+pub use programs::{Program, RunCounts};
 pub use raw::RawSocket;
 pub use report::{
     Counts, Difference, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Session,
@@ -52,7 +62,8 @@ pub use report::{
 pub use screen::Screen;
 pub use sys::TcpInfo;
 pub use tcp::{Exchange, Open, attempt, attempt_from, connect_from, listen, turned_away};
+pub use traffic::Traffic;
 pub use tun::Tun;
 pub use udp::{datagrams, udp_socket};
-pub use wait::{DEADLINE, elapsed, until, wall_clock};
+pub use wait::{DEADLINE, elapsed, until, wall_clock, within};
 pub use wire::{Wire, segments};

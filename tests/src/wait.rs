@@ -20,19 +20,19 @@ fn now() -> Instant {
 
 /// Asks again and again until the answer is `Ok`; after the deadline the last refusal is the
 /// test's failure.
-pub fn until<T, E: Debug>(
-    what: &str,
-    deadline: Duration,
-    mut ask: impl FnMut() -> Result<T, E>,
-) -> T {
+pub fn until<T, E: Debug>(what: &str, deadline: Duration, ask: impl FnMut() -> Result<T, E>) -> T {
+    within(deadline, ask).unwrap_or_else(|refusal| {
+        panic!("{what} did not come to pass within {deadline:?}: {refusal:#?}")
+    })
+}
+
+/// Asks again and again until the answer is `Ok`; after the deadline, the last refusal.
+pub fn within<T, E>(deadline: Duration, mut ask: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let start = now();
     loop {
         match ask() {
-            Ok(answer) => return answer,
-            Err(refusal) if start.elapsed() > deadline => {
-                panic!("{what} did not come to pass within {deadline:?}: {refusal:#?}")
-            }
-            Err(_) => sleep(EVERY),
+            Err(_) if start.elapsed() <= deadline => sleep(EVERY),
+            answer => return answer,
         }
     }
 }

@@ -31,6 +31,8 @@ mod icmp;
 #[cfg(test)]
 mod interfaces;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod lost_datagrams;
 #[cfg(test)]
 mod map_full;
@@ -38,6 +40,8 @@ mod map_full;
 mod metrics;
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod others;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
@@ -53,11 +57,17 @@ mod restart;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
+mod second;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod starved;
+#[cfg(test)]
 mod state;
+#[cfg(test)]
+mod storms;
 #[cfg(test)]
 mod suggest;
 #[cfg(test)]

@@ -1,45 +1,11 @@
 //! Counts that outlive the daemon.
 
-use std::{fs, net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
-use tests::{Daemon, Flow, HOST4, Open, Pair, Wire, command, config, listen};
+use tests::{Bpffs, Daemon, Flow, HOST4, Open, Pair, Wire, listen};
 
 const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const AT: SocketAddr = SocketAddr::new(HOST4, 50051);
-
-/// A file system of pins of its own, which takes them along when it goes.
-struct Bpffs(PathBuf);
-
-impl Bpffs {
-    fn mount(pair: &Pair) -> Self {
-        let directory = PathBuf::from("/tmp").join(format!("{}-bpffs", pair.host.name()));
-        fs::create_dir(&directory).unwrap();
-        command::run("mount", &["-t", "bpf", "none", directory.to_str().unwrap()]);
-        Self(directory)
-    }
-
-    fn config(&self, flows: u32) -> String {
-        let pin = self.0.join("backupflow");
-        let (sql, pin) = (config::SQL_SERVER, pin.display());
-        format!("{sql}\n[kernel]\nflows = {flows}\npin = \"{pin}\"\n")
-    }
-}
-
-impl Bpffs {
-    fn unmount(&self) {
-        command::run("umount", &[self.0.to_str().unwrap()]);
-    }
-}
-
-impl Drop for Bpffs {
-    fn drop(&mut self) {
-        // A test may have unmounted it.
-        if fs::remove_dir(&self.0).is_err() {
-            self.unmount();
-            fs::remove_dir(&self.0).unwrap();
-        }
-    }
-}
 
 fn counted(daemon: &Daemon<'_>) -> (Wire, Wire) {
     AGENT.counted(&daemon.next_report())
@@ -48,7 +14,7 @@ fn counted(daemon: &Daemon<'_>) -> (Wire, Wire) {
 #[test]
 fn killed_in_the_middle_of_a_transfer() {
     let pair = Pair::new();
-    let bpffs = Bpffs::mount(&pair);
+    let bpffs = Bpffs::mount(&pair.host);
     let config = bpffs.config(1024);
     let listener = listen(&pair.host, AT);
     let open = Open::new(&pair.peer, &listener, AT);
@@ -83,7 +49,7 @@ fn killed_in_the_middle_of_a_transfer() {
 #[test]
 fn maps_of_another_size_start_afresh() {
     let pair = Pair::new();
-    let bpffs = Bpffs::mount(&pair);
+    let bpffs = Bpffs::mount(&pair.host);
     let daemon = Daemon::start(&pair.host, &bpffs.config(1024));
     let open = Open::new(&pair.peer, &listen(&pair.host, AT), AT);
     open.send(1000, 1000);
@@ -104,7 +70,7 @@ fn maps_of_another_size_start_afresh() {
 #[test]
 fn bpffs_that_is_taken_away_costs_no_count_until_the_daemon_ends() {
     let pair = Pair::new();
-    let bpffs = Bpffs::mount(&pair);
+    let bpffs = Bpffs::mount(&pair.host);
     let daemon = Daemon::start(&pair.host, &bpffs.config(1024));
     let first = Open::new(&pair.peer, &listen(&pair.host, AT), AT);
     first.send(1000, 1000);

@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|fleet|dist|packages-test|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|fleet|dist|packages-test|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -11,6 +11,7 @@ mod fleet;
 mod notices;
 mod packages;
 mod setup;
+mod soak;
 mod stop;
 mod supply;
 mod test;
@@ -37,6 +38,18 @@ enum Task {
     Test,
     /// Measure what the kernel programs cost.
     Bench,
+    /// Run the released daemon under mixed traffic for a long time, or kill it again and again.
+    Soak {
+        /// How long it runs.
+        #[arg(long, default_value_t = 60)]
+        minutes: u16,
+        /// Instead, kill it so many times in each way to be attached.
+        #[arg(long, conflicts_with = "minutes")]
+        kills: Option<u32>,
+        /// When it is killed follows from this number.
+        #[arg(long, requires = "kills")]
+        seed: Option<u64>,
+    },
     /// Measure what many hosts cost one Prometheus.
     Fleet {
         /// How many hosts there are, at most 10000.
@@ -70,6 +83,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Demo { keep } => demo::run(*keep),
         Task::Test => test::run(),
         Task::Bench => bench::run(),
+        Task::Soak { minutes, kills, seed } => soak::run(*minutes, *kills, *seed),
         Task::Fleet { hosts, minutes } => fleet::run(*hosts, *minutes),
         Task::Dist => dist::run(),
         Task::PackagesTest => packages::run(),

@@ -6,10 +6,11 @@ use aya::programs::{
     LinkOrder, TcAttachType,
     tc::{NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle, qdisc_add_clsact},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use monitor_common::{names, packet::Link};
+use nix::net::if_::if_nametoindex;
 
-use super::{Error, Interface, Object, Place, in_full, qdisc, support};
+use super::{Error, Interface, Object, Place, filter, in_full, qdisc, support, tcx};
 use crate::observe::Hook;
 
 /// How programs are attached to TC.
@@ -34,6 +35,17 @@ const HANDLE: TcHandle = TcHandle::new(0xbac6, 0xf10a);
 /// The highest priority: a filter before ours that accepts a packet would hide it.
 const PRIORITY: u16 = 1;
 
+/// How long a program that another one was put before stays where it is at least: two that both want to
+/// be the first do not take turns all the time.
+const FIRST_EVERY: SignedDuration = SignedDuration::from_secs(10);
+
+/// How many programs are attached before the counts are read again: each can take the kernel 20 ms.
+const AT_ONCE: usize = 64;
+
+const NOT_YET: &str = "its turn has not come yet";
+const TAKEN_AWAY: &str = "another program took it away";
+const PUT_BEFORE: &str = "another program was put before it, and can hide packets";
+
 /// The programs that are attached.
 #[derive(Debug)]
 pub struct Attachments {
@@ -52,6 +64,8 @@ struct Attached {
 #[derive(Debug)]
 struct Watched {
     hook: &'static str,
+    program: &'static str,
+    direction: TcAttachType,
     link: Result<SchedClassifierLink, String>,
     since: Timestamp,
 }
@@ -62,8 +76,15 @@ impl Attachments {
         Self { mode, interfaces: BTreeMap::new(), made_qdiscs: BTreeSet::new() }
     }
 
-    /// Attaches to interfaces that are new, tries again where it failed, and forgets what is gone.
-    pub fn reconcile(&mut self, object: &mut Object, present: &[Interface], now: Timestamp) {
+    /// Attaches to interfaces that are new, tries again where it failed, and forgets what is gone. Says
+    /// whether there is more to do than fits into one call.
+    pub fn reconcile(
+        &mut self,
+        object: &mut Object,
+        present: &[Interface],
+        now: Timestamp,
+    ) -> bool {
+        let mut room = AT_ONCE;
         self.interfaces.retain(|index, attached| {
             present.iter().any(|interface| {
                 interface.index == *index && interface.place == attached.interface.place
@@ -75,8 +96,28 @@ impl Attachments {
                 .entry(interface.index)
                 .or_insert_with(|| Attached { interface: interface.clone(), hooks: Vec::new() });
             attached.interface.name.clone_from(&interface.name);
-            attached.watch(object, self.mode, &mut self.made_qdiscs, now);
+            attached.watch(object, self.mode, &mut self.made_qdiscs, &mut room, now);
         }
+        room == 0
+    }
+
+    /// Finds what somebody else took away, or put a program before that can hide packets. It is not attached
+    /// any more then.
+    pub fn find_lost(&mut self, object: &mut Object, now: Timestamp) -> Vec<Hook> {
+        let mut lost = Vec::new();
+        for (index, Attached { interface, hooks }) in &mut self.interfaces {
+            for watched in hooks {
+                let Some(fault) = watched.fault(object, *index, now) else { continue };
+                if watched.is_filter() {
+                    self.made_qdiscs.remove(index);
+                }
+                tracing::warn!(interface = interface.name, hook = watched.hook, "{fault}");
+                watched.link = Err(fault);
+                watched.since = now;
+                lost.push(watched.told(interface));
+            }
+        }
+        lost
     }
 
     /// Detaches everything and leaves the interfaces as they were.
@@ -91,13 +132,8 @@ impl Attachments {
     pub fn hooks(&self) -> Vec<Hook> {
         self.interfaces
             .values()
-            .flat_map(|attached| {
-                attached.hooks.iter().map(|watched| Hook {
-                    hook: watched.hook,
-                    interface: Some(attached.interface.name.clone()),
-                    fault: watched.link.as_ref().err().cloned(),
-                    since: watched.since,
-                })
+            .flat_map(|Attached { interface, hooks }| {
+                hooks.iter().map(|watched| watched.told(interface))
             })
             .collect()
     }
@@ -108,20 +144,61 @@ impl Attachments {
     }
 }
 
+impl Watched {
+    fn told(&self, interface: &Interface) -> Hook {
+        Hook {
+            hook: self.hook,
+            interface: Some(interface.name.clone()),
+            fault: self.link.as_ref().err().cloned(),
+            since: self.since,
+        }
+    }
+
+    /// Only links of filters have an attach type.
+    fn is_filter(&self) -> bool {
+        self.link.as_ref().is_ok_and(|link| link.attach_type().is_ok())
+    }
+
+    /// What somebody else did to a program that was attached. Where the interface is gone, nobody did.
+    fn fault(&self, object: &mut Object, index: u32, now: Timestamp) -> Option<String> {
+        self.link.as_ref().ok()?;
+        let own = object.program(self.program).ok()?.info().ok()?.id();
+        if self.is_filter() {
+            let found = filter::program(index, self.direction, PRIORITY, HANDLE.into()).ok()?;
+            return (found != Some(own)).then(|| TAKEN_AWAY.to_owned());
+        }
+        let programs = tcx::programs(index, self.direction).ok()?;
+        if !programs.contains(&own) {
+            return Some(TAKEN_AWAY.to_owned());
+        }
+        let is_due = now.duration_since(self.since).abs() >= FIRST_EVERY;
+        let is_first = programs.first() == Some(&own);
+        (!is_first && is_due).then(|| PUT_BEFORE.to_owned())
+    }
+}
+
 impl Attached {
     fn watch(
         &mut self,
         object: &mut Object,
         mode: Mode,
         made_qdiscs: &mut BTreeSet<u32>,
+        room: &mut usize,
         now: Timestamp,
     ) {
-        let programs: &[(&str, TcAttachType)] = match self.interface.place {
+        let programs: &[(&'static str, TcAttachType)] = match self.interface.place {
             Place::Stacked => &[],
             Place::Unsupported => {
                 if self.hooks.is_empty() {
                     let link = Err("its link layer is not supported".to_owned());
-                    self.hooks.push(Watched { hook: "tc", link, since: now });
+                    let direction = TcAttachType::Ingress;
+                    self.hooks.push(Watched {
+                        hook: "tc",
+                        program: "",
+                        direction,
+                        link,
+                        since: now,
+                    });
                 }
                 &[]
             }
@@ -145,6 +222,17 @@ impl Attached {
             if known.is_some_and(|known| self.hooks[known].link.is_ok()) {
                 continue;
             }
+            // A name can be another's by now: the next list tells.
+            if if_nametoindex(self.interface.name.as_str()) != Ok(self.interface.index) {
+                return;
+            }
+            if *room == 0 {
+                if known.is_none() {
+                    let link = Err(NOT_YET.to_owned());
+                    self.hooks.push(Watched { hook, program, direction, link, since: now });
+                }
+                continue;
+            }
             let link = match mode {
                 Mode::Tcx => {
                     attach_tcx(object, program, &self.interface, direction).or_else(|_| {
@@ -157,15 +245,20 @@ impl Attached {
                 }
             };
             let link = link.map_err(|error| in_full(&error));
-            if let Err(error) = &link {
+            if let Err(error) = &link
+                && if_nametoindex(self.interface.name.as_str()) == Ok(self.interface.index)
+            {
                 tracing::warn!(interface = self.interface.name, hook, error, "not attached");
             }
+            *room -= usize::from(link.is_ok());
+            let since = now;
             match known {
                 Some(known) if link.is_ok() => {
-                    self.hooks[known] = Watched { hook, link, since: now }
+                    tracing::info!(interface = self.interface.name, hook, "attached");
+                    self.hooks[known] = Watched { hook, program, direction, link, since };
                 }
                 Some(known) => self.hooks[known].link = link,
-                None => self.hooks.push(Watched { hook, link, since: now }),
+                None => self.hooks.push(Watched { hook, program, direction, link, since }),
             }
         }
     }

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use monitor_common::packet::Link;
+use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::{
     Handle, MulticastGroup, new_multicast_connection,
-    packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+    packet_route::{
+        RouteNetlinkMessage,
+        link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
+    },
 };
 use tokio::{sync::watch, time::timeout};
 
@@ -24,6 +28,15 @@ pub struct Interface {
     pub name: String,
     /// How packets are counted at it.
     pub place: Place,
+}
+
+/// The interfaces, as they were last listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    /// By index.
+    pub list: Vec<Interface>,
+    /// How often the kernel had more to say of them than was read in time. The list was made anew then.
+    pub overruns: u64,
 }
 
 /// Where an interface stands on the way of a packet.
@@ -44,16 +57,23 @@ pub enum Place {
 /// # Errors
 ///
 /// The first list could not be had. Later failures are mended by asking again.
-pub async fn watch_interfaces() -> Result<watch::Receiver<Vec<Interface>>, rtnetlink::Error> {
+pub async fn watch_interfaces() -> Result<watch::Receiver<Interfaces>, rtnetlink::Error> {
     let (connection, handle, mut messages) = subscribe()?;
     tokio::spawn(connection);
-    let (sender, receiver) = watch::channel(list(&handle).await?);
+    let first = Interfaces { list: list(&handle).await?, overruns: 0 };
+    let (sender, receiver) = watch::channel(first);
     tokio::spawn(async move {
         let mut handle = handle;
         while !sender.is_closed() {
+            let mut overruns = 0;
             // Any message means that something changed. What is already there is one change.
             match timeout(REFRESH, messages.next()).await {
-                Ok(Some(_)) => while messages.try_recv().is_ok() {},
+                Ok(Some((first, _))) => {
+                    overruns = u64::from(is_overrun(&first));
+                    while let Ok((next, _)) = messages.try_recv() {
+                        overruns += u64::from(is_overrun(&next));
+                    }
+                }
                 Ok(None) => match subscribe() {
                     Ok((connection, new_handle, new_messages)) => {
                         tokio::spawn(connection);
@@ -66,11 +86,17 @@ pub async fn watch_interfaces() -> Result<watch::Receiver<Vec<Interface>>, rtnet
                 },
                 Err(_) => {}
             }
+            if overruns > 0 {
+                tracing::warn!(
+                    "more interfaces changed than was read in time: they are listed anew"
+                );
+            }
             match list(&handle).await {
-                Ok(interfaces) => {
+                Ok(list) => {
                     sender.send_if_modified(|known| {
-                        let changed = *known != interfaces;
-                        *known = interfaces;
+                        let now = Interfaces { list, overruns: known.overruns + overruns };
+                        let changed = *known != now;
+                        *known = now;
                         changed
                     });
                 }
@@ -81,14 +107,18 @@ pub async fn watch_interfaces() -> Result<watch::Receiver<Vec<Interface>>, rtnet
     Ok(receiver)
 }
 
+type Message = NetlinkMessage<RouteNetlinkMessage>;
+
 type Subscription = (
-    rtnetlink::proto::Connection<rtnetlink::packet_route::RouteNetlinkMessage>,
+    rtnetlink::proto::Connection<RouteNetlinkMessage>,
     Handle,
-    futures_channel::mpsc::UnboundedReceiver<(
-        rtnetlink::packet_core::NetlinkMessage<rtnetlink::packet_route::RouteNetlinkMessage>,
-        rtnetlink::sys::SocketAddr,
-    )>,
+    futures_channel::mpsc::UnboundedReceiver<(Message, rtnetlink::sys::SocketAddr)>,
 );
+
+/// Whether the kernel dropped messages (`ENOBUFS`).
+const fn is_overrun(message: &Message) -> bool {
+    matches!(message.payload, NetlinkPayload::Overrun(_))
+}
 
 /// Asks for the kernel's messages before the first list, so that nothing falls between.
 fn subscribe() -> Result<Subscription, rtnetlink::Error> {

@@ -5,6 +5,7 @@ mod batch;
 pub mod btf;
 mod clock;
 mod counts;
+mod filter;
 mod interfaces;
 mod log;
 mod machine;
@@ -17,13 +18,14 @@ mod routes;
 mod sessions;
 mod sockets;
 pub mod support;
+mod tcx;
 
 use std::{io, sync::Arc};
 
 pub use attach::{Attachments, Mode};
 pub use clock::Ages;
 pub use counts::{CountMap, Counts, Layout};
-pub use interfaces::{Interface, Place, watch_interfaces};
+pub use interfaces::{Interface, Interfaces, Place, watch_interfaces};
 pub use log::KernelLog;
 pub use machine::MachineHooks;
 pub use object::Object;

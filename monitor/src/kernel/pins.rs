@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -12,15 +12,25 @@ use monitor_common::{
     ABI_VERSION, ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey, FlowCounts, FlowKey,
     Loss, names,
 };
-use nix::sys::statfs::{FsType, statfs};
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    sys::statfs::{FsType, statfs},
+};
 
 /// What a file system of pins is called by the kernel.
 const BPF_FS: i64 = 0xcafe_4a11;
 
-/// Where the maps of this version and this network namespace are pinned.
-#[derive(Clone, Debug)]
+/// What two daemons that count into the same maps are told: every packet would count twice.
+const COUNTED_ALREADY: &str = "another backupflow counts there. One watches all products of a host: add a \
+                               [[system]] to its config, or end it first (`systemctl stop backupflow`)";
+
+/// Where the maps of this version and this network namespace are pinned. No other daemon counts there
+/// while the value is held, nor is it in the way after a kill.
+#[derive(Debug)]
 pub struct Pins {
     directory: PathBuf,
+    _lock: Flock<fs::File>,
 }
 
 /// What a map has to be like to be taken over: the kernel would let any other be used, and be written
@@ -47,8 +57,8 @@ impl Pins {
         }
         let namespace = fs::metadata("/proc/self/ns/net")?.ino();
         let directory = below.join(format!("v{ABI_VERSION}-{namespace}"));
-        fs::create_dir_all(&directory)?;
-        let pins = Self { directory };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        let pins = Self { _lock: lock(&directory)?, directory };
         for layout in layouts(flows) {
             let path = pins.path(layout.name);
             if path.exists() && !layout.fits(&path) {
@@ -70,6 +80,13 @@ impl Pins {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+}
+
+fn lock(directory: &Path) -> io::Result<Flock<fs::File>> {
+    let held = Flock::lock(fs::File::open(directory)?, FlockArg::LockExclusiveNonblock);
+    held.map_err(|(_, errno)| {
+        if errno == Errno::EWOULDBLOCK { io::Error::other(COUNTED_ALREADY) } else { errno.into() }
+    })
 }
 
 fn is_bpffs(path: &Path) -> bool {

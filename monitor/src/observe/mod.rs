@@ -213,6 +213,8 @@ pub struct Snapshot {
     pub sessions: Option<Vec<Session>>,
     /// Open sessions that were left out, because they are too many.
     pub sessions_left_out: usize,
+    /// How often messages of the kernel about interfaces got lost, since the start.
+    pub interface_overruns: u64,
 }
 
 impl Snapshot {

@@ -57,6 +57,7 @@ pub fn build(
             .collect(),
         flow_map: FlowMap { entries: snapshot.entries, capacity: snapshot.capacity },
         sessions_left_out: snapshot.sessions_left_out,
+        interface_overruns: snapshot.interface_overruns,
         names: names
             .iter()
             .map(|(name, known)| Name {

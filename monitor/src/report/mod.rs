@@ -60,6 +60,10 @@ pub struct Report {
     /// Open sessions that were not looked at, because they are too many.
     #[serde(default)]
     pub sessions_left_out: usize,
+    /// How often messages of the kernel about interfaces got lost since the start. They are listed anew
+    /// then.
+    #[serde(default)]
+    pub interface_overruns: u64,
     /// Every name among the peers, and what it stands for.
     #[serde(default)]
     pub names: Vec<Name>,

@@ -2,7 +2,13 @@
 //!
 //! A connection carries one request, and is over in time however far it is (`connection`).
 
-use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -35,6 +41,9 @@ const STATUS_CONNECTIONS: usize = 8;
 const LOOK: Duration = Duration::from_secs(1);
 /// How long to wait where the machine has no descriptor or memory for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What is most likely where the port of the pages is in use.
+const IN_USE: &str = "another program is there, perhaps another backupflow (`ss -lntp` names it). One watches \
+                      all products of a host: add a [[system]] to its config, or end it first";
 /// How long open requests may take after the daemon was told to stop.
 const GRACE: Duration = Duration::from_secs(3);
 /// Threads beside the loop, which compare passwords.
@@ -67,8 +76,7 @@ impl Server {
     /// Binds the port and the socket, and serves on a thread of its own.
     pub async fn start(web: &Web, status: &Status, shared: Shared) -> anyhow::Result<Self> {
         let watch = Watch::start(web, Clock.now(), &shared)?;
-        let port =
-            service::listen(web.listen).with_context(|| format!("listening on {}", web.listen))?;
+        let port = service::listen(web.listen).map_err(|error| refused(web.listen, error))?;
         let socket = status_socket(status).await?;
         let scheme = if watch.guard().tls.is_some() { "https" } else { "http" };
         tracing::info!(listen = %port.local_addr()?, scheme, "serving");
@@ -123,6 +131,13 @@ async fn status_socket(
             Ok(None)
         }
     }
+}
+
+fn refused(listen: SocketAddr, error: io::Error) -> anyhow::Error {
+    let is_in_use = error.kind() == io::ErrorKind::AddrInUse;
+    let error = anyhow::Error::from(error);
+    let error = if is_in_use { error.context(IN_USE) } else { error };
+    error.context(format!("listening on {listen}"))
 }
 
 impl Serving {

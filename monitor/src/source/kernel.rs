@@ -13,10 +13,10 @@ use super::routes;
 use super::sessions::{FOLLOW_EVERY, is_troubled, sessions};
 use crate::{
     kernel::{
-        self, Ages, Attachments, Interface, MachineHooks, Mode, Object, listeners, open_flows,
+        self, Ages, Attachments, Interfaces, MachineHooks, Mode, Object, listeners, open_flows,
     },
     observe::{
-        Drop, FlowId, Happened, IcmpErrors, Listening, Outcome, PortSet, RETRANSMIT, Side,
+        Drop, FlowId, Happened, Hook, IcmpErrors, Listening, Outcome, PortSet, RETRANSMIT, Side,
         Snapshot, Tally, Transport,
     },
 };
@@ -33,7 +33,9 @@ pub struct KernelSource {
     object: Object,
     attachments: Attachments,
     machine: MachineHooks,
-    interfaces: watch::Receiver<Vec<Interface>>,
+    interfaces: watch::Receiver<Interfaces>,
+    /// Not all programs are attached yet.
+    unfinished: bool,
     ports: PortSet,
     unplaced: u64,
     placed: Timestamp,
@@ -47,7 +49,7 @@ impl KernelSource {
     pub fn start(
         mut object: Object,
         mode: Mode,
-        interfaces: watch::Receiver<Vec<Interface>>,
+        interfaces: watch::Receiver<Interfaces>,
         ports: PortSet,
         disabled: &[&str],
         now: Timestamp,
@@ -59,6 +61,7 @@ impl KernelSource {
             machine,
             attachments: Attachments::new(mode),
             interfaces,
+            unfinished: false,
             ports,
             unplaced: 0,
             placed: now,
@@ -68,6 +71,9 @@ impl KernelSource {
         // Before the first packet is counted, so that none of an open connection is missed.
         source.place_open_connections(now)?;
         source.follow_interfaces(now);
+        while source.unfinished {
+            source.follow_interfaces(now);
+        }
         Ok(source)
     }
 
@@ -83,22 +89,23 @@ impl KernelSource {
         self.object.leave_out(port)
     }
 
-    /// Waits until the interfaces are others than before. Never, where they cannot be followed.
+    /// Waits until there is something to attach or to forget. Never, where interfaces cannot be followed.
     pub async fn interfaces_changed(&mut self) {
-        if self.interfaces.changed().await.is_err() {
+        if !self.unfinished && self.interfaces.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
     /// Attaches to new interfaces and forgets those that are gone.
     pub fn follow_interfaces(&mut self, now: Timestamp) {
-        let interfaces = self.interfaces.borrow_and_update().clone();
-        self.attachments.reconcile(&mut self.object, &interfaces, now);
+        let interfaces = self.interfaces.borrow_and_update().list.clone();
+        self.unfinished = self.attachments.reconcile(&mut self.object, &interfaces, now);
     }
 
     /// Everything that was counted until now. The open sessions are looked at where something speaks of
     /// trouble, and now and then while some are `followed`.
     pub fn snapshot(&mut self, now: Timestamp, followed: bool) -> Result<Snapshot, kernel::Error> {
+        let taken_away = self.attachments.find_lost(&mut self.object, now);
         self.retry_attaching(now)?;
         let counted = self.object.flows.read()?;
         let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
@@ -201,7 +208,8 @@ impl KernelSource {
             routes,
             sessions,
             sessions_left_out,
-            coverage: self.attachments.hooks().into_iter().chain(self.machine.hooks()).collect(),
+            interface_overruns: self.interfaces.borrow().overruns,
+            coverage: self.coverage(taken_away),
         })
     }
 
@@ -236,6 +244,16 @@ impl KernelSource {
                 is_full: listener.transport == Transport::Tcp && listener.waiting > listener.room,
             })
             .collect())
+    }
+
+    /// Every hook. What was `taken_away` is told once, also where it is attached again by now.
+    fn coverage(&self, taken_away: Vec<Hook>) -> Vec<Hook> {
+        let is_told = |hook: &Hook| {
+            taken_away.iter().any(|it| (it.hook, &it.interface) == (hook.hook, &hook.interface))
+        };
+        let mut hooks = self.attachments.hooks();
+        hooks.retain(|hook| !is_told(hook));
+        hooks.into_iter().chain(self.machine.hooks()).chain(taken_away).collect()
     }
 
     fn retry_attaching(&mut self, now: Timestamp) -> Result<(), kernel::Error> {

@@ -79,6 +79,7 @@ impl Bench {
                 routes: BTreeMap::new(),
                 sessions: None,
                 sessions_left_out: 0,
+                interface_overruns: 0,
             },
         }
     }

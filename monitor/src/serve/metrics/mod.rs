@@ -26,7 +26,7 @@ use crate::{
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 35] = [
+pub const METRICS: [(&str, MetricType, &str); 36] = [
     ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
     (
         "backupflow_catalog_info",
@@ -115,6 +115,11 @@ pub const METRICS: [(&str, MetricType, &str); 35] = [
         "Packets from this host to the peers.",
     ),
     ("backupflow_hook_attached", MetricType::GAUGE, "Whether a hook watches."),
+    (
+        "backupflow_interface_overruns_total",
+        MetricType::COUNTER,
+        "How often the kernel's messages about interfaces got lost. They are listed anew then.",
+    ),
     (
         "backupflow_last_drain_timestamp_seconds",
         MetricType::GAUGE,
@@ -245,6 +250,7 @@ impl Families {
         for (what, packets) in &report.loss {
             self.add("backupflow_lost_total", &[("what", what)], exact(*packets));
         }
+        self.add("backupflow_interface_overruns_total", &[], exact(report.interface_overruns));
         let map = [("map", "flows")];
         self.add("backupflow_map_entries", &map, exact(report.flow_map.entries as u64));
         self.add("backupflow_map_capacity", &map, f64::from(report.flow_map.capacity));

@@ -76,6 +76,7 @@ impl Capture {
             routes: BTreeMap::new(),
             sessions: None,
             sessions_left_out: 0,
+            interface_overruns: 0,
         }
     }
 
