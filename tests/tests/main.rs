@@ -53,6 +53,8 @@ mod service;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod stacked;
+#[cfg(test)]
 mod state;
 #[cfg(test)]
 mod suggest;
