@@ -16,8 +16,21 @@ const INIT: &str = include_str!("init.sh");
 
 /// What the tests run, but for what busybox has and does the same way.
 const TOOLS: [&str; 15] = [
-    "ethtool", "ip", "iptables-legacy", "modprobe", "mount", "nft", "nsenter", "setpriv", "sh", "ss", "tc", "tcpdump",
-    "umount", "unshare", "wg",
+    "ethtool",
+    "ip",
+    "iptables-legacy",
+    "modprobe",
+    "mount",
+    "nft",
+    "nsenter",
+    "setpriv",
+    "sh",
+    "ss",
+    "tc",
+    "tcpdump",
+    "umount",
+    "unshare",
+    "wg",
 ];
 
 /// The program of the tests and the daemon.
@@ -34,7 +47,14 @@ impl Programs {
         let daemon = if let Some(daemon) = env::var_os("BACKUPFLOW_BIN") {
             daemon.into()
         } else {
-            execute(&mut in_group(&["cargo", "build", "--quiet", "--release", "--package", "monitor"]))?;
+            execute(&mut in_group(&[
+                "cargo",
+                "build",
+                "--quiet",
+                "--release",
+                "--package",
+                "monitor",
+            ]))?;
             target().join("release/backupflow")
         };
         Ok(Self {
@@ -53,7 +73,10 @@ impl Programs {
         }
         fs::write(image.join("init"), INIT)?;
         execute(in_group(&["chmod", "755"]).arg(image.join("init")))?;
-        fs::write(image.join("etc/passwd"), "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")?;
+        fs::write(
+            image.join("etc/passwd"),
+            "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n",
+        )?;
         fs::write(image.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
         for folder in ["bin", "lib", "lib64", "sbin"] {
             fs::create_dir_all(image.join("usr").join(folder))?;
@@ -69,8 +92,11 @@ impl Programs {
         put(Path::new("/etc/protocols"), &image, Path::new("/etc/protocols"))?;
         // Texts that the tests compare with are where they are here.
         copy(&root().join("tests/golden"), &image)?;
-        let programs =
-            [(&self.tests, "namespaces"), (&self.verifier, "verifier"), (&self.daemon, "backupflow")];
+        let programs = [
+            (&self.tests, "namespaces"),
+            (&self.verifier, "verifier"),
+            (&self.daemon, "backupflow"),
+        ];
         for (from, name) in programs {
             let stripped = folder.join(name);
             execute(in_group(&["strip", "-o"]).args([&stripped, from]))?;

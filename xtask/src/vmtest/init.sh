@@ -7,10 +7,12 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs run /run
-mount -t tmpfs -o mode=1777 tmp /tmp
+chmod 1777 /tmp
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup /sys/fs/cgroup
 ifconfig lo up
+# Its device is there only with the module.
+modprobe tun
 stty -F /dev/ttyS1 raw -echo -opost
 exec > /dev/ttyS1 2>&1 < /dev/null
 . /vmtest/environment

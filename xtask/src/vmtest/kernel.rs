@@ -82,7 +82,10 @@ impl Kernel {
             Ok(packages) => packages,
             Err(error) => match here(&folder) {
                 Some(release) => {
-                    println!("{}: Debian cannot be asked ({error:#}), {release} is here", self.line);
+                    println!(
+                        "{}: Debian cannot be asked ({error:#}), {release} is here",
+                        self.line
+                    );
                     return Ok(Fetched { kernel: self, folder: folder.join(&release), release });
                 }
                 None => return Err(error),
@@ -110,7 +113,8 @@ impl Kernel {
 
 /// The kernel that was fetched before.
 fn here(folder: &Path) -> Option<String> {
-    let names = fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let names =
+        fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit())).max()
 }
 
@@ -126,7 +130,10 @@ impl Apt {
             fs::create_dir_all(folder.join(part))?;
         }
         let Kernel { suite, archive, .. } = kernel;
-        fs::write(folder.join("sources.list"), format!("deb [signed-by={KEYS}] {archive} {suite} main\n"))?;
+        fs::write(
+            folder.join("sources.list"),
+            format!("deb [signed-by={KEYS}] {archive} {suite} main\n"),
+        )?;
         let config = folder.join("apt.conf");
         let at = folder.display();
         fs::write(
@@ -224,7 +231,8 @@ fn pick(tree: &Path, release: &str, into: &Path) -> anyhow::Result<()> {
 
 /// Packs a folder as the kernel unpacks it at its start.
 pub(super) fn archive(folder: &Path, into: &Path) -> anyhow::Result<()> {
-    const PACK: &str = "cd \"$0\" && find . | cpio --create --format=newc --owner=0:0 --quiet > \"$1\"";
+    const PACK: &str =
+        "cd \"$0\" && find . | cpio --create --format=newc --owner=0:0 --quiet > \"$1\"";
     execute(in_group(&["sh", "-e", "-c", PACK]).arg(folder).arg(into))
 }
 

@@ -1,15 +1,15 @@
 //! One machine with one kernel, from its start to its end.
 
-use std::{
-    fs,
-    io::Write as _,
-    path::Path,
-};
+use std::{fs, io::Write as _, path::Path};
 
 use anyhow::{Context as _, bail};
 
-use super::{kernel::{Fetched, archive}, said::Said};
-use crate::command::program;
+use super::{
+    kernel::{Fetched, archive},
+    said::Said,
+    scenarios,
+};
+use crate::command::in_group;
 
 /// Without KVM, and as machines of this kind proved to be stable: with other flags guests died at random.
 const MACHINE: &str = "qemu-system-x86_64 -M pc -cpu max,la57=off,cx16=off -accel tcg,thread=single -smp 2 -m 1536 \
@@ -35,7 +35,8 @@ pub(super) fn run(fetched: &Fetched, task: &Task<'_>, folder: &Path) -> anyhow::
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(folder.join("own/vmtest"))?;
     let environment = format!(
-        "export BACKUPFLOW_BIN=/usr/bin/backupflow BACKUPFLOW_PATIENCE=4 RUST_TEST_THREADS=2\nARGUMENTS='{}'\n",
+        "export BACKUPFLOW_BIN=/usr/bin/backupflow BACKUPFLOW_PATIENCE=8 RUST_TEST_THREADS=2\nARGUMENTS='{}{}'\n",
+        scenarios::left_out(fetched.kernel.line),
         task.arguments,
     );
     fs::write(folder.join("own/vmtest/environment"), environment)?;
@@ -57,8 +58,9 @@ pub(super) fn run(fetched: &Fetched, task: &Task<'_>, folder: &Path) -> anyhow::
 
 fn boot(fetched: &Fetched, task: &Task<'_>, folder: &Path) -> anyhow::Result<String> {
     let patience = task.patience.to_string();
-    let words: Vec<&str> = ["timeout", &patience].into_iter().chain(MACHINE.split_whitespace()).collect();
-    let output = program(&words)
+    let words: Vec<&str> =
+        ["timeout", &patience].into_iter().chain(MACHINE.split_whitespace()).collect();
+    let output = in_group(&words)
         .arg("-kernel")
         .arg(fetched.folder.join("vmlinuz"))
         .arg("-initrd")
