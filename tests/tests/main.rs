@@ -68,3 +68,5 @@ mod web;
 mod web_attacks;
 #[cfg(test)]
 mod wire_counts;
+#[cfg(test)]
+mod without_reasons;

@@ -154,8 +154,15 @@ impl Object {
 
     /// How this kernel calls a reason to drop packets.
     pub fn reason(&self, number: u32) -> String {
-        let name = self.known.as_ref().ok().and_then(|known| known.reasons.get(&number));
-        name.cloned().unwrap_or_else(|| format!("unknown({number:#x})"))
+        match &self.known {
+            Ok(known) if !known.reasons.is_empty() => known
+                .reasons
+                .get(&number)
+                .cloned()
+                .unwrap_or_else(|| format!("unknown({number:#x})")),
+            // Before 5.17 no reason is told at all.
+            _ => "unknown".to_owned(),
+        }
     }
 
     /// The object itself, for the kernel's log.

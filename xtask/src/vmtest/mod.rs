@@ -49,12 +49,19 @@ pub(crate) struct Options {
     kernels: Vec<String>,
     /// Only the scenarios that are run with `cargo xtask test`.
     #[arg(long)]
-    pub(crate) core: bool,
+    core: bool,
     /// Write down anew what `doctor` says on each kernel, and how many instructions its verifier looks at.
     #[arg(long)]
     bless: bool,
     /// Only tests whose names have one of these in them.
     tests: Vec<String>,
+}
+
+impl Options {
+    /// What `cargo xtask test` runs.
+    pub(crate) fn core() -> Self {
+        Self { core: true, ..Self::default() }
+    }
 }
 
 /// Boots the kernels and runs the scenarios in each.
