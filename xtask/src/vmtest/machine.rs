@@ -57,9 +57,9 @@ pub(super) fn run(fetched: &Fetched, task: &Task<'_>, folder: &Path) -> anyhow::
 }
 
 fn boot(fetched: &Fetched, task: &Task<'_>, folder: &Path) -> anyhow::Result<String> {
-    let patience = task.patience.to_string();
-    let words: Vec<&str> =
-        ["timeout", &patience].into_iter().chain(MACHINE.split_whitespace()).collect();
+    // It ends with this program, whatever ends that.
+    let limits = format!("setpriv --pdeathsig TERM timeout --foreground {}", task.patience);
+    let words: Vec<&str> = limits.split(' ').chain(MACHINE.split_whitespace()).collect();
     let output = in_group(&words)
         .arg("-kernel")
         .arg(fetched.folder.join("vmlinuz"))
