@@ -38,9 +38,8 @@ pub(super) fn run(fetched: &Fetched, task: &Task<'_>, folder: &Path) -> anyhow::
     drop(fs::remove_dir_all(&folder));
     fs::create_dir_all(folder.join("own/vmtest"))?;
     let environment = format!(
-        "export BACKUPFLOW_BIN=/usr/bin/backupflow BACKUPFLOW_PATIENCE=8 RUST_TEST_THREADS=2\nARGUMENTS='{}{}'\n",
-        scenarios::left_out(fetched.kernel.line),
-        task.arguments,
+        "export BACKUPFLOW_BIN=/usr/bin/backupflow BACKUPFLOW_PATIENCE=8 RUST_TEST_THREADS=2\nARGUMENTS='{}'\n",
+        [scenarios::left_out(fetched.kernel.line).join(" ").as_str(), task.arguments].join(" "),
     );
     fs::write(folder.join("own/vmtest/environment"), environment)?;
     archive(&folder.join("own"), &folder.join("own.cpio"))?;

@@ -63,7 +63,27 @@ pub(super) fn skipped(line: &str, test: &str) -> Option<&'static str> {
 }
 
 /// Arguments of the tests' program that leave those out.
-pub(super) fn left_out(line: &str) -> String {
+pub(super) fn left_out(line: &str) -> Vec<&'static str> {
     let of_this = SKIPPED.iter().filter(|(lines, ..)| lines.contains(&line));
-    of_this.map(|(_, start, _)| format!("--skip {start} ")).collect()
+    of_this.flat_map(|(_, start, _)| ["--skip", *start]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_hold_is_left_out_on_that_kernel_only() {
+        assert_eq!(skipped("5.10", "causes::firewall_rejects_with_a_reset"), Some(NO_REASONS));
+        assert_eq!(skipped("6.1", "causes::firewall_rejects_with_a_reset"), None);
+        assert_eq!(left_out("6.12"), ["--skip", "without_reasons::"]);
+    }
+
+    #[test]
+    fn tests_that_are_asked_for_replace_the_others() {
+        let asked = Options { tests: vec!["restart::".to_owned()], ..Options::default() };
+        assert_eq!(filters(&asked), ["restart::"]);
+        assert_eq!(filters(&Options::core()), CORE);
+        assert_eq!(filters(&Options::default()).len(), CORE.len() + MORE.len());
+    }
 }
