@@ -12,7 +12,7 @@ use monitor_common::{
     Offsets, names, ports::PortBits,
 };
 
-use crate::observe::PortSet;
+use crate::observe::{PortSet, UNTOLD};
 
 use super::{
     Error,
@@ -160,8 +160,7 @@ impl Object {
                 .get(&number)
                 .cloned()
                 .unwrap_or_else(|| format!("unknown({number:#x})")),
-            // Before 5.17 no reason is told at all.
-            _ => "unknown".to_owned(),
+            _ => UNTOLD.to_owned(),
         }
     }
 
