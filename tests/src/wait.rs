@@ -1,6 +1,7 @@
 //! Waiting for what happens soon, and never for ever.
 
 use std::{
+    env,
     fmt::Debug,
     thread::sleep,
     time::{Duration, Instant},
@@ -18,9 +19,15 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// How many times as long as on an ordinary machine everything may take: `BACKUPFLOW_PATIENCE`.
+fn patience() -> u32 {
+    env::var("BACKUPFLOW_PATIENCE").map_or(1, |times| times.parse().unwrap())
+}
+
 /// Asks again and again until the answer is `Ok`; after the deadline the last refusal is the
 /// test's failure.
 pub fn until<T, E: Debug>(what: &str, deadline: Duration, ask: impl FnMut() -> Result<T, E>) -> T {
+    let deadline = deadline * patience();
     within(deadline, ask).unwrap_or_else(|refusal| {
         panic!("{what} did not come to pass within {deadline:?}: {refusal:#?}")
     })

@@ -63,6 +63,8 @@ mod service;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]
+mod stacked;
+#[cfg(test)]
 mod starved;
 #[cfg(test)]
 mod state;
@@ -80,3 +82,5 @@ mod web;
 mod web_attacks;
 #[cfg(test)]
 mod wire_counts;
+#[cfg(test)]
+mod without_reasons;

@@ -2,7 +2,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    thread,
     time::Duration,
 };
 
@@ -229,11 +228,12 @@ fn blocked_beyond_the_host_until_it_is_mended() {
 fn refused_until_it_is_mended() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
-    thread::scope(|scope| {
-        scope.spawn(|| turned_away(&pair.peer, at(HOST4, 50051), PATIENCE));
-        scope.spawn(|| turned_away(&pair.host, at(PEER4, 11113), PATIENCE));
-    });
-    for (flow, cause) in [(AGENT, "no-listener"), (CLUSTER, "remote-refused")] {
+    // One after the other: what is older is said first.
+    for (flow, from, to, cause) in [
+        (AGENT, &pair.peer, at(HOST4, 50051), "no-listener"),
+        (CLUSTER, &pair.host, at(PEER4, 11113), "remote-refused"),
+    ] {
+        turned_away(from, to, PATIENCE);
         let said = daemon.verdict(flow, "refused", Some(cause));
         assert_eq!(said.evidence.failing_total, 1);
         assert_eq!(said.evidence.failing[0].attempts, 1);

@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|fleet|dist|packages-test|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|fleet|dist|packages-test|vmtest|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -17,6 +17,7 @@ mod supply;
 mod test;
 mod tidy;
 mod units;
+mod vmtest;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,8 @@ enum Task {
     Dist,
     /// Install, run, upgrade and remove the packages in a container with systemd, as root.
     PackagesTest,
+    /// Run the tests with real packets on Debian's kernels, from the oldest supported one to the newest, in QEMU.
+    Vmtest(vmtest::Options),
     /// Check the house rules.
     Tidy,
 }
@@ -87,6 +90,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Fleet { hosts, minutes } => fleet::run(*hosts, *minutes),
         Task::Dist => dist::run(),
         Task::PackagesTest => packages::run(),
+        Task::Vmtest(options) => vmtest::run(options),
         Task::Tidy => tidy::run(),
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure};
 
 use crate::{
     command::{in_group, run as execute, target},
-    setup, supply, tidy, units,
+    setup, supply, tidy, units, vmtest,
 };
 
 const COMMANDS: [(&str, &[&str]); 6] = [
@@ -38,6 +38,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step(&mut results, "supply chain", supply::run);
     // On its own, as a newcomer runs it: it ends by itself, and says whether it showed what it should.
     step(&mut results, "demo", || execute(&mut in_group(&["cargo", "xtask", "demo"])));
+    // Last: it takes the program that the demo built.
+    step(&mut results, "other kernels", || vmtest::run(&vmtest::Options::core()));
 
     println!("\n{:<22}{:>8}", "STEP", "SECONDS");
     for (name, took, failed) in &results {

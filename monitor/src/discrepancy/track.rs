@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{DEFAULT_WINDOW, Difference, evidence, layers::Layers};
-use crate::observe::{Counters, FlowId, NO_PORT, Outcome, Route, Side, Tally, Transport};
+use crate::observe::{Counters, FlowId, NO_PORT, Outcome, Route, Side, Tally, Transport, UNTOLD};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
 /// second after three: an answer that is later than both is none.
@@ -231,9 +231,14 @@ impl Track {
         if flow.side == Side::Server {
             return 0;
         }
-        let dropped = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
-        let by_firewall = dropped.filter(|drop| drop.reason == "NETFILTER_DROP");
-        let made = tally.socket_transmitted.syn + by_firewall.map(|drop| drop.packets).sum::<u64>();
+        let dropped = |reason: &str| -> u64 {
+            let openings = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
+            openings.filter(|drop| drop.reason == reason).map(|drop| drop.packets).sum()
+        };
+        // Without a reason: those that had left a socket are no attempts of their own.
+        let between = tally.socket_transmitted.syn.saturating_sub(tally.transmitted.syn);
+        let untold = dropped(UNTOLD).saturating_sub(between);
+        let made = tally.socket_transmitted.syn + dropped("NETFILTER_DROP") + untold;
         made.saturating_sub(std::mem::replace(&mut self.made, made))
     }
 

@@ -12,7 +12,7 @@ use monitor_common::{
     Offsets, names, ports::PortBits,
 };
 
-use crate::observe::PortSet;
+use crate::observe::{PortSet, UNTOLD};
 
 use super::{
     Error,
@@ -156,8 +156,14 @@ impl Object {
 
     /// How this kernel calls a reason to drop packets.
     pub fn reason(&self, number: u32) -> String {
-        let name = self.known.as_ref().ok().and_then(|known| known.reasons.get(&number));
-        name.cloned().unwrap_or_else(|| format!("unknown({number:#x})"))
+        match &self.known {
+            Ok(known) if !known.reasons.is_empty() => known
+                .reasons
+                .get(&number)
+                .cloned()
+                .unwrap_or_else(|| format!("unknown({number:#x})")),
+            _ => UNTOLD.to_owned(),
+        }
     }
 
     /// The object itself, for the kernel's log.

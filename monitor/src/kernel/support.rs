@@ -8,6 +8,7 @@ use std::{
 use aya::util::KernelVersion;
 use serde::Serialize;
 
+use super::offsets::Knowledge;
 use crate::observe;
 
 /// One thing that backupflow builds on.
@@ -48,7 +49,7 @@ pub fn require() -> Result<(), Unsupported> {
 
 /// Everything that backupflow builds on, as it is here.
 pub fn checks() -> Vec<Check> {
-    vec![kernel(), capabilities(), btf(), tcx(), cgroup(), bpffs()]
+    vec![kernel(), capabilities(), btf(), reasons(), tcx(), cgroup(), bpffs()]
 }
 
 fn kernel() -> Check {
@@ -114,6 +115,22 @@ fn btf() -> Check {
         good: there,
         found: if there { BTF.to_owned() } else { format!("no {BTF}") },
         without: "packets on the wire are counted all the same; the hooks that tell drops, their reasons and connections need it",
+        required: false,
+    }
+}
+
+fn reasons() -> Check {
+    let known = Knowledge::of_this_kernel();
+    let good = known.as_ref().is_ok_and(|known| !known.reasons.is_empty());
+    Check {
+        name: "drop reasons",
+        good,
+        found: match known {
+            Err(error) => error.to_string(),
+            Ok(_) if good => "since Linux 5.17".to_owned(),
+            Ok(_) => "older than Linux 5.17".to_owned(),
+        },
+        without: "what this host drops is counted, and neither its firewall nor a missing listener is named as a cause",
         required: false,
     }
 }

@@ -65,6 +65,9 @@ pub struct Tally {
     pub retransmitted: Happened,
 }
 
+/// The reason of every drop where the kernel tells none: before Linux 5.17.
+pub const UNTOLD: &str = "unknown";
+
 /// Packets of a flow that the kernel dropped alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drop {

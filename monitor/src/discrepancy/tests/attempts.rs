@@ -157,3 +157,39 @@ fn attempts_that_could_still_be_answered_count_as_evidence() {
     let failure = bench.judge("agent-50051").failing[0].failure;
     assert_eq!((failure.attempts, failure.last), (2, bench.now()));
 }
+
+/// As kernels before 5.17 tell it.
+#[test]
+fn attempts_that_are_dropped_without_a_reason_fail_without_a_cause_and_count_once() {
+    let mut bench = Bench::new();
+    let vdi = flow(Side::Client, "10.20.0.7", 11113);
+    let drop = |bench: &mut Bench, packets| {
+        let last = Some(bench.now());
+        bench.flow(vdi).dropped = vec![crate::observe::Drop {
+            reason: crate::observe::UNTOLD.to_owned(),
+            received: false,
+            opening: true,
+            datagram: false,
+            packets,
+            first: last,
+            last,
+            interface: None,
+            port: 40_000,
+        }];
+    };
+    let failed = |bench: &mut Bench| {
+        bench.verdict("mssql-vdi-11113");
+        bench.wait(3);
+        let judgement = bench.judge("mssql-vdi-11113");
+        let said = (judgement.verdict, judgement.cause);
+        assert_eq!(said, (Verdict::Blocked, Some(Cause::Undetermined)));
+        judgement.failing[0].failure.attempts
+    };
+    // Before they leave the socket.
+    drop(&mut bench, 2);
+    assert_eq!(failed(&mut bench), 2);
+    // After one has left it, and before it reaches the device.
+    bench.flow(vdi).socket_transmitted.syn = 1;
+    drop(&mut bench, 3);
+    assert_eq!(failed(&mut bench), 3);
+}

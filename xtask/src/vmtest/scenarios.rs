@@ -1,0 +1,89 @@
+//! Which tests are run on other kernels, and where one cannot hold.
+
+use super::Options;
+
+/// Counts; devices on devices, each packet counted once; drops of this host's firewall, no listener, no answer;
+/// restarts with pinned maps.
+const CORE: [&str; 13] = [
+    "wire_counts::",
+    "datagrams::",
+    "frames::",
+    "devices::",
+    "stacked::",
+    "causes::firewall_drops_on_the_way_in_before_routing",
+    "causes::firewall_drops_on_the_way_out",
+    "causes::flow_that_works_again_is_ok_at_once",
+    "verdicts::refused_until_it_is_mended",
+    "verdicts::blocked_beyond_the_host_until_it_is_mended",
+    "restart::",
+    "without_reasons::",
+    "daemon::doctor",
+];
+
+/// Besides.
+const MORE: [&str; 9] = [
+    "causes::",
+    "verdicts::",
+    "lost_datagrams::",
+    "icmp::",
+    "routes::",
+    "sides::",
+    "interfaces::",
+    "between::",
+    "map_full::",
+];
+
+/// Arguments of the tests' program.
+pub(super) fn filters(options: &Options) -> Vec<String> {
+    if !options.tests.is_empty() {
+        return options.tests.clone();
+    }
+    let more = if options.core { &[][..] } else { &MORE };
+    CORE.iter().chain(more).map(|filter| (*filter).to_owned()).collect()
+}
+
+/// What cannot hold on some kernels: the kernels, the start of the tests' names, and why.
+const SKIPPED: &[(&[&str], &str, &str)] = &[
+    (&["5.10"], "causes::firewall_", NO_REASONS),
+    (&["5.10"], "causes::flow_that_works_again", NO_REASONS),
+    (&["5.10"], "verdicts::refused_until_it_is_mended", NO_REASONS),
+    (&["5.10"], "lost_datagrams::", NO_REASONS),
+    (&["5.10", "6.1"], "interfaces::links_go_with_the_daemon", "TCX is there since Linux 6.6"),
+    (&["6.1", "6.12", "newest"], "without_reasons::", "this kernel says why it drops a packet"),
+];
+
+const NO_REASONS: &str = "Linux says why it drops a packet since 5.17; see without_reasons";
+
+/// Why a test is not run on a kernel, if so.
+pub(super) fn skipped(line: &str, test: &str) -> Option<&'static str> {
+    SKIPPED
+        .iter()
+        .find(|(lines, start, _)| lines.contains(&line) && test.starts_with(*start))
+        .map(|(.., why)| *why)
+}
+
+/// Arguments of the tests' program that leave those out.
+pub(super) fn left_out(line: &str) -> Vec<&'static str> {
+    let of_this = SKIPPED.iter().filter(|(lines, ..)| lines.contains(&line));
+    of_this.flat_map(|(_, start, _)| ["--skip", *start]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_hold_is_left_out_on_that_kernel_only() {
+        assert_eq!(skipped("5.10", "causes::firewall_rejects_with_a_reset"), Some(NO_REASONS));
+        assert_eq!(skipped("6.1", "causes::firewall_rejects_with_a_reset"), None);
+        assert_eq!(left_out("6.12"), ["--skip", "without_reasons::"]);
+    }
+
+    #[test]
+    fn tests_that_are_asked_for_replace_the_others() {
+        let asked = Options { tests: vec!["restart::".to_owned()], ..Options::default() };
+        assert_eq!(filters(&asked), ["restart::"]);
+        assert_eq!(filters(&Options::core()), CORE);
+        assert_eq!(filters(&Options::default()).len(), CORE.len() + MORE.len());
+    }
+}
