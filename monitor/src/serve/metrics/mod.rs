@@ -15,9 +15,7 @@ use std::{
     io::{self, Write},
 };
 
-use prometheus::{
-    Encoder as _, Registry, TextEncoder, process_collector::ProcessCollector, proto::MetricType,
-};
+use prometheus::{Encoder as _, Registry, TextEncoder, process_collector::ProcessCollector};
 
 use super::{http::Reload, web::WebState};
 use crate::{
