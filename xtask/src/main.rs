@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|fleet|dist|packages-test|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|judges|fuzz|fleet|dist|packages-test|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -8,6 +8,8 @@ mod command;
 mod demo;
 mod dist;
 mod fleet;
+mod fuzz;
+mod judges;
 mod notices;
 mod packages;
 mod setup;
@@ -37,6 +39,23 @@ enum Task {
     Test,
     /// Measure what the kernel programs cost.
     Bench,
+    /// Put random frames before the parser, an independent one and the kernel, which have to agree.
+    Judges {
+        /// How many.
+        #[arg(long, default_value_t = 10_000_000)]
+        frames: u64,
+        /// The first seed; every million has the next one.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Fuzz what takes bytes from others, with the nightly toolchain.
+    Fuzz {
+        /// One of the folders in tests/fuzz/corpus; all of them if it is left out.
+        target: Option<String>,
+        /// How long each.
+        #[arg(long, default_value_t = 30)]
+        minutes: u16,
+    },
     /// Measure what many hosts cost one Prometheus.
     Fleet {
         /// How many hosts there are, at most 10000.
@@ -70,6 +89,8 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Demo { keep } => demo::run(*keep),
         Task::Test => test::run(),
         Task::Bench => bench::run(),
+        Task::Judges { frames, seed } => judges::run(*frames, *seed),
+        Task::Fuzz { target, minutes } => fuzz::run(target.as_deref(), *minutes),
         Task::Fleet { hosts, minutes } => fleet::run(*hosts, *minutes),
         Task::Dist => dist::run(),
         Task::PackagesTest => packages::run(),
