@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|judges|fuzz|fleet|dist|packages-test|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|judges|fuzz|miri|fleet|dist|packages-test|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -10,6 +10,7 @@ mod dist;
 mod fleet;
 mod fuzz;
 mod judges;
+mod miri;
 mod notices;
 mod packages;
 mod setup;
@@ -56,6 +57,12 @@ enum Task {
         #[arg(long, default_value_t = 30)]
         minutes: u16,
     },
+    /// Run the tests of what kernel and daemon share in an interpreter that sees undefined behaviour.
+    Miri {
+        /// A toolchain with the components miri and rust-src.
+        #[arg(long, default_value = "nightly")]
+        toolchain: String,
+    },
     /// Measure what many hosts cost one Prometheus.
     Fleet {
         /// How many hosts there are, at most 10000.
@@ -91,6 +98,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Bench => bench::run(),
         Task::Judges { frames, seed } => judges::run(*frames, *seed),
         Task::Fuzz { target, minutes } => fuzz::run(target.as_deref(), *minutes),
+        Task::Miri { toolchain } => miri::run(toolchain),
         Task::Fleet { hosts, minutes } => fleet::run(*hosts, *minutes),
         Task::Dist => dist::run(),
         Task::PackagesTest => packages::run(),
