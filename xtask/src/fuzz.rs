@@ -13,7 +13,7 @@ use crate::{
 const FOLDER: &str = "tests/fuzz";
 
 /// What libFuzzer says a finding is too: an input that takes so many seconds, or so many MiB.
-const LIMITS: [&str; 2] = ["-timeout=10", "-rss_limit_mb=2048"];
+const LIMITS: [&str; 2] = ["-timeout=20", "-rss_limit_mb=3000"];
 
 /// Runs one target, or all one after another, each for so many minutes.
 pub(crate) fn run(target: Option<&str>, minutes: u16) -> anyhow::Result<()> {
