@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|fleet|dist|packages-test|vmtest|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|judges|fuzz|miri|fleet|dist|packages-test|vmtest|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -8,6 +8,9 @@ mod command;
 mod demo;
 mod dist;
 mod fleet;
+mod fuzz;
+mod judges;
+mod miri;
 mod notices;
 mod packages;
 mod setup;
@@ -51,6 +54,29 @@ enum Task {
         #[arg(long, requires = "kills")]
         seed: Option<u64>,
     },
+    /// Put random frames before the parser, an independent one and the kernel, which have to agree.
+    Judges {
+        /// How many.
+        #[arg(long, default_value_t = 10_000_000)]
+        frames: u64,
+        /// The first seed; every million has the next one.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Fuzz what takes bytes from others, with the nightly toolchain.
+    Fuzz {
+        /// One of the folders in tests/fuzz/corpus; all of them if it is left out.
+        target: Option<String>,
+        /// How long each.
+        #[arg(long, default_value_t = 30)]
+        minutes: u16,
+    },
+    /// Run the tests of what kernel and daemon share in an interpreter that sees undefined behaviour.
+    Miri {
+        /// A toolchain with the components miri and rust-src.
+        #[arg(long, default_value = "nightly")]
+        toolchain: String,
+    },
     /// Measure what many hosts cost one Prometheus.
     Fleet {
         /// How many hosts there are, at most 10000.
@@ -87,6 +113,9 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Test => test::run(),
         Task::Bench => bench::run(),
         Task::Soak { minutes, kills, seed } => soak::run(*minutes, *kills, *seed),
+        Task::Judges { frames, seed } => judges::run(*frames, *seed),
+        Task::Fuzz { target, minutes } => fuzz::run(target.as_deref(), *minutes),
+        Task::Miri { toolchain } => miri::run(toolchain),
         Task::Fleet { hosts, minutes } => fleet::run(*hosts, *minutes),
         Task::Dist => dist::run(),
         Task::PackagesTest => packages::run(),

@@ -100,7 +100,8 @@ fn unsafe_is_expected(path: &str, text: &str) -> Option<String> {
 }
 
 fn lints_of_the_workspace(path: &str, text: &str) -> Option<String> {
-    let is_member = path.ends_with("/Cargo.toml");
+    // What has a workspace of its own is no member of this one.
+    let is_member = path.ends_with("/Cargo.toml") && !text.contains("\n[workspace]\n");
     (is_member && !text.contains("[lints]\nworkspace = true"))
         .then(|| "it does not take the workspace's lints".to_owned())
 }
@@ -149,12 +150,13 @@ mod tests {
 
     #[test]
     fn what_is_right_is_not_found() {
-        let good: [(&str, &str); 6] = [
+        let good: [(&str, &str); 7] = [
             ("a.rs", concat!("#![expect(unsafe_code, reason = \"x\")]\nuns", "afe { y() };\n")),
             ("a.rs", concat!("// SAFETY: an uns", "afe { } in words\n")),
             ("a.rs", "#[expect(dead_code, reason = \"later\")]\n"),
             ("README.md", "[x](README.md#part) [y](https://example.com/z) [z](#here)"),
             ("Cargo.toml", "[workspace]\n"),
+            ("a/Cargo.toml", "[package]\n[workspace]\n"),
             ("a.txt", concat!("to", "do!( of something else")),
         ];
         for (path, text) in good {

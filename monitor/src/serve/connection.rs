@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{Shared, passwords::Passwords, web::Refusal};
+use super::{Shared, http::router, passwords::Passwords, web::Refusal};
 use crate::config::{Guard, Tls};
 
 /// How long the TLS handshake may take.
@@ -43,7 +43,7 @@ const SPEAK_TLS: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\
 
 /// Who came in, and what there is to see.
 #[derive(Clone, Debug)]
-pub(super) struct Visit {
+pub struct Visit {
     /// Absent for the status socket, which has an owner and a mode.
     pub(super) guard: Option<Arc<Guard>>,
     pub(super) pages: Router,
@@ -91,7 +91,15 @@ async fn shake_hands(mut stream: TcpStream, tls: &Tls) -> Result<TlsStream<TcpSt
     accepted.await.or(Err(Refusal::Handshake))
 }
 
-async fn respond(stream: impl AsyncRead + AsyncWrite + Unpin, visit: Visit) -> Result<(), Refusal> {
+/// Answers the one request of a connection, behind TLS if there is any.
+///
+/// # Errors
+///
+/// What came in is no request, or took too long.
+pub async fn respond(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    visit: Visit,
+) -> Result<(), Refusal> {
     let pages = visit.pages.clone().layer(from_fn_with_state(visit, admit));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -135,6 +143,16 @@ fn malformed(request: &Request) -> Option<Response> {
 }
 
 impl Visit {
+    /// A visitor of every page, with a store of passwords of its own.
+    ///
+    /// # Errors
+    ///
+    /// The kernel gives no random bytes.
+    pub fn new(guard: Option<Arc<Guard>>, shared: Shared) -> anyhow::Result<Self> {
+        let passwords = Passwords::new()?;
+        Ok(Self { guard, pages: router(shared.clone()), passwords, shared })
+    }
+
     async fn knows(&self, headers: &HeaderMap) -> bool {
         match &self.guard {
             Some(guard) if !guard.users.is_empty() => {

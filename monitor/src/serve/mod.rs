@@ -13,6 +13,7 @@ mod slots;
 mod socket;
 mod web;
 
+pub use connection::{Visit, respond};
 pub use http::{Health, Reload, Shared};
 pub use server::Server;
 pub use web::{Refusal, WebState};

@@ -1,6 +1,6 @@
 //! The frames of a capture file: pcap and pcapng.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, io::Read, path::Path};
 
 use jiff::Timestamp;
 use monitor_common::packet::Link;
@@ -58,9 +58,16 @@ struct Interface {
     offset: i64,
 }
 
+/// Hands every frame of a file on, as [`read_from`] does.
+pub fn read(path: &Path, each: impl FnMut(&Frame<'_>)) -> Result<Summary, Error> {
+    read_from(File::open(path)?, each)
+}
+
 /// Hands every frame on, in the order of the file. What was read before a fault counts.
-pub fn read(path: &Path, mut each: impl FnMut(&Frame<'_>)) -> Result<Summary, Error> {
-    let file = File::open(path)?;
+pub fn read_from(
+    file: impl Read + Send,
+    mut each: impl FnMut(&Frame<'_>),
+) -> Result<Summary, Error> {
     let Ok(mut reader) = create_reader(BUFFER, file) else {
         return Err(Error::NoCapture);
     };

@@ -16,7 +16,7 @@ use monitor_common::{
     packet::{self, End, FIN, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
-pub use file::{Error, Frame, Summary, read};
+pub use file::{Error, Frame, Summary, read, read_from};
 pub use hosts::Hosts;
 
 use crate::observe::{Counters, FlowId, Hook, IcmpErrors, MACHINE_HOOKS, PortSet, Snapshot, Tally};

@@ -1,0 +1,261 @@
+//! What the programs of TC have to count, told by the shared parser on the host.
+//!
+//! Rules of `BPF_PROG_TEST_RUN`: the packet is at `lo`, whose index is 1, no VLAN tag is kept beside it,
+//! and no address is another machine's, since the namespace forwards nothing.
+
+use std::collections::HashMap;
+
+use monitor::observe::PortSet;
+use monitor_common::{
+    Counters, Event, EventKey, FlowCounts, FlowKey, IcmpKind, Loss, Side, Transport,
+    icmp::{self, IcmpError},
+    names,
+    packet::{self, End, FIN, Link, Packet, RST, SYN, SYN_ACK, Skip},
+};
+
+use crate::frames::Sent;
+
+/// A program of TC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Its name.
+    pub name: &'static str,
+    link: Link,
+    path: Path,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    Received,
+    Transmitted,
+    Loopback,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heading {
+    ToService,
+    FromService,
+}
+
+const fn hook(name: &'static str, link: Link, path: Path) -> Hook {
+    Hook { name, link, path }
+}
+
+const ETHERNET: [Hook; 3] = [
+    hook(names::WIRE_INGRESS, Link::Ethernet, Path::Received),
+    hook(names::WIRE_EGRESS, Link::Ethernet, Path::Transmitted),
+    hook(names::WIRE_LOOPBACK, Link::Ethernet, Path::Loopback),
+];
+const BARE: [Hook; 2] = [
+    hook(names::WIRE_INGRESS_L3, Link::Ip, Path::Received),
+    hook(names::WIRE_EGRESS_L3, Link::Ip, Path::Transmitted),
+];
+
+impl Hook {
+    /// The program that takes a frame.
+    pub fn of(sent: &Sent) -> Self {
+        let hooks = if sent.is_bare { BARE.as_slice() } else { ETHERNET.as_slice() };
+        hooks[usize::from(sent.choice) % hooks.len()]
+    }
+}
+
+/// Whether a frame came in by another device before.
+pub fn came_in(sent: &Sent) -> bool {
+    sent.choice >= 224
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Model {
+    /// Without times.
+    pub flows: HashMap<FlowKey, FlowCounts>,
+    /// How often.
+    pub events: HashMap<EventKey, u64>,
+    /// By [`Loss`].
+    pub lost: [u64; Loss::ALL.len()],
+    capacity: usize,
+    ports: PortSet,
+}
+
+impl Model {
+    /// Nothing counted yet, with room for so many flows.
+    pub fn new(capacity: usize, ports: PortSet) -> Self {
+        Self {
+            flows: HashMap::new(),
+            events: HashMap::new(),
+            lost: [0; Loss::ALL.len()],
+            capacity,
+            ports,
+        }
+    }
+
+    /// Counts a frame.
+    pub fn count(&mut self, sent: &Sent) {
+        let Hook { link, path, .. } = Hook::of(sent);
+        match packet::locate(sent.bytes.as_slice(), link) {
+            Ok(packet) => self.count_packet(sent, packet, path),
+            Err(Skip::Icmp) => self.count_error(sent, link, path),
+            Err(Skip::Fragment) => self.lose(Loss::Fragment),
+            Err(Skip::NotIp | Skip::OtherTransport) => {}
+            Err(Skip::Truncated | Skip::Malformed | Skip::Deeper) => self.lose(Loss::Unparsable),
+        }
+    }
+
+    fn lose(&mut self, loss: Loss) {
+        self.lost[loss as usize] += 1;
+    }
+
+    fn count_packet(&mut self, sent: &Sent, packet: Packet, path: Path) {
+        let to_service = self.ports.contains(packet.transport, packet.destination_port);
+        let from_service = self.ports.contains(packet.transport, packet.source_port);
+        if !to_service && !from_service {
+            return;
+        }
+        let Some(flags) = packet.tcp_flags(sent.bytes.as_slice()) else {
+            return self.lose(Loss::Unparsable);
+        };
+        let key = |heading| key(&sent.bytes, packet, path, heading);
+        let knows = |model: &Self, heading| model.flows.contains_key(&key(heading));
+        let lower_is_source = from_service && packet.source_port < packet.destination_port;
+        let opening = flags & SYN_ACK;
+        let (heading, opens) = if to_service
+            && !lower_is_source
+            && opening != SYN_ACK
+            && knows(self, Heading::ToService)
+        {
+            (Heading::ToService, false)
+        } else if from_service && opening != SYN && knows(self, Heading::FromService) {
+            (Heading::FromService, false)
+        } else {
+            match opening {
+                SYN if to_service => (Heading::ToService, true),
+                SYN_ACK if from_service => (Heading::FromService, true),
+                // The port only happens to be documented.
+                SYN | SYN_ACK => return,
+                _ if to_service => (Heading::ToService, packet.transport == Transport::Udp),
+                _ => return self.lose(Loss::Unplaced),
+            }
+        };
+        let flow = key(heading);
+        if opens && self.flows.len() < self.capacity {
+            self.flows.entry(flow).or_insert(FlowCounts::ZERO);
+        }
+        match self.flows.get_mut(&flow) {
+            Some(counts) => add(counts, sent, packet, flags, path, heading),
+            None => self.lose(if opens { Loss::FlowMapFull } else { Loss::Unplaced }),
+        }
+    }
+
+    fn count_error(&mut self, sent: &Sent, link: Link, path: Path) {
+        let bytes = sent.bytes.as_slice();
+        let Ok(IcmpError { kind, about }) = icmp::locate(bytes, link) else { return };
+        if path == Path::Transmitted && came_in(sent) {
+            return;
+        }
+        if let Some(flow) = self.flow_of_error(bytes, about, path) {
+            self.note(flow, kind, path == Path::Received);
+        }
+    }
+
+    fn flow_of_error(&self, bytes: &[u8], about: Packet, path: Path) -> Option<FlowKey> {
+        let Packet { source_port, destination_port, transport, .. } = about;
+        let to_service = self.ports.contains(transport, destination_port);
+        let from_service = self.ports.contains(transport, source_port);
+        let source = about.address(bytes, End::Source)?;
+        let destination = about.address(bytes, End::Destination)?;
+        let known = |peer, to, from| {
+            let to = FlowKey::new(peer, destination_port, transport, to, false);
+            let from = FlowKey::new(peer, source_port, transport, from, false);
+            let of_service = [(to_service, to), (from_service, from)];
+            of_service
+                .into_iter()
+                .find(|(is_service, flow)| *is_service && self.flows.contains_key(flow))
+                .map(|(_, flow)| flow)
+        };
+        match path {
+            Path::Received => known(destination, Side::Client, Side::Server),
+            Path::Transmitted => known(source, Side::Server, Side::Client),
+            Path::Loopback => {
+                let inside = |peer, port| FlowKey::new(peer, port, transport, Side::Server, true);
+                let to = inside(source, destination_port);
+                let from = inside(destination, source_port);
+                let to_itself = source == destination || self.flows.contains_key(&to);
+                if to_service && to_itself {
+                    Some(to)
+                } else if from_service && self.flows.contains_key(&from) {
+                    Some(from)
+                } else {
+                    let tried =
+                        FlowKey::new(destination, destination_port, transport, Side::Client, false);
+                    known(destination, Side::Client, Side::Server).or(to_service.then_some(tried))
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, flow: FlowKey, kind: IcmpKind, received: bool) {
+        let key = EventKey::new(flow, Event::Icmp { kind, received });
+        if self.events.len() < self.capacity || self.events.contains_key(&key) {
+            *self.events.entry(key).or_default() += 1;
+        } else {
+            self.lose(Loss::MapFull);
+        }
+    }
+}
+
+fn key(bytes: &[u8], packet: Packet, path: Path, heading: Heading) -> FlowKey {
+    let to_service = heading == Heading::ToService;
+    let port = if to_service { packet.destination_port } else { packet.source_port };
+    let (peer, side) = match (path, to_service) {
+        (Path::Received | Path::Loopback, true) => (End::Source, Side::Server),
+        (Path::Received, false) => (End::Source, Side::Client),
+        (Path::Transmitted, true) => (End::Destination, Side::Client),
+        (Path::Transmitted | Path::Loopback, false) => (End::Destination, Side::Server),
+    };
+    let peer = packet.address(bytes, peer).unwrap();
+    FlowKey::new(peer, port, packet.transport, side, path == Path::Loopback)
+}
+
+fn add(
+    counts: &mut FlowCounts,
+    sent: &Sent,
+    packet: Packet,
+    flags: u8,
+    path: Path,
+    heading: Heading,
+) {
+    const LOOPBACK_DEVICE: u32 = 1;
+
+    let received = match path {
+        Path::Received => true,
+        Path::Transmitted => false,
+        Path::Loopback => heading == Heading::ToService,
+    };
+    let direction = if received { &mut counts.received } else { &mut counts.transmitted };
+    let (packets, bytes) = on_the_wire(sent, packet);
+    let Counters { packets: all, bytes: all_bytes, syn, syn_ack, fin, rst } = direction;
+    *all += packets;
+    *all_bytes += bytes;
+    *syn += u64::from(flags & SYN_ACK == SYN);
+    *syn_ack += u64::from(flags & SYN_ACK == SYN_ACK);
+    *fin += u64::from(flags & FIN > 0);
+    *rst += u64::from(flags & RST > 0);
+    counts.interface = LOOPBACK_DEVICE;
+    if path == Path::Transmitted && came_in(sent) {
+        counts.forwarded += packets;
+    }
+}
+
+/// Every segment carries the headers.
+fn on_the_wire(sent: &Sent, packet: Packet) -> (u64, u64) {
+    let length = sent.bytes.len() as u64;
+    if sent.segment_size == 0 {
+        return (1, length);
+    }
+    let headers = packet.headers(sent.bytes.as_slice()).unwrap_or(packet.transport_header) as u64;
+    let packets = match u64::from(sent.segments) {
+        0 => length.saturating_sub(headers).div_ceil(u64::from(sent.segment_size)),
+        segments => segments,
+    };
+    (packets, length + packets.saturating_sub(1) * headers)
+}
