@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::panic,
-    clippy::print_stdout,
     clippy::tests_outside_test_module,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
