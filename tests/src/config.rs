@@ -1,5 +1,13 @@
 //! Configs of the daemon.
 
+use crate::Flow;
+
+/// The service of this host in [`SQL_SERVER`].
+pub const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
+
+/// A service of the peer there.
+pub const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
+
 /// A host with Microsoft SQL Server, backed up by a cluster: port 50051 is served here, port 11113
 /// and others there, port 59999 is the host's with itself. None of it is due.
 pub const SQL_SERVER: &str = r#"

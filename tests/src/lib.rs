@@ -45,6 +45,7 @@ pub use bpffs::Bpffs;
 pub use browser::Browser;
 pub use capture::Capture;
 pub use cgroup::Cgroup;
+pub use config::{AGENT, CLUSTER};
 pub use daemon::{Daemon, binary, series};
 pub use frozen::Frozen;
 pub use golden::golden;
@@ -52,7 +53,7 @@ pub use http::Response;
 pub use kills::{Kills, kills};
 pub use monitoring::{Monitoring, MonitoringFiles};
 pub use namespace::{Counted, Namespace};
-pub use net::{FAR4, GUEST4, HOST4, HOST6, PEER4, PEER6, Pair, Routed};
+pub use net::{FAR4, GUEST4, HOST4, HOST6, PEER4, PEER6, Pair, Routed, at};
 pub use programs::{Program, RunCounts};
 pub use raw::RawSocket;
 pub use report::{

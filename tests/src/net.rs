@@ -1,6 +1,6 @@
 //! The usual networks of a test: the host with the daemon, and one peer, next to it or behind a router.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::Namespace;
 
@@ -71,6 +71,11 @@ impl Default for Pair {
 
 /// The peer behind a router; the configs of the tests declare it too.
 pub const FAR4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 20, 0, 202));
+
+/// A port of a machine.
+pub const fn at(address: IpAddr, port: u16) -> SocketAddr {
+    SocketAddr::new(address, port)
+}
 
 /// The host, a router that is a firewall too, and a peer behind it. TCP has its usual timeouts.
 #[derive(Debug)]

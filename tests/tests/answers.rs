@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use tests::{
-    Daemon, ForeignProgram, HOST4, Namespace, PEER4, Pair, config, golden, listen, turned_away,
-    udp_socket,
+    CLUSTER, Daemon, ForeignProgram, HOST4, Namespace, PEER4, Pair, at, config, golden, listen,
+    turned_away, udp_socket,
 };
 
 use crate::{
-    causes::{CLUSTER, PATIENCE, at, drop_at, dropped, inbound, outbound},
+    causes::{PATIENCE, drop_at, dropped, inbound, outbound},
     lost_datagrams::{SCANNED, SCANS, VAULT},
 };
 

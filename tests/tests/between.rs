@@ -7,12 +7,10 @@ use std::{
 };
 
 use tests::{
-    DEADLINE, Daemon, Expectation, FAR4, Flow, HOST4, Namespace, Routed, Session, TcpInfo, attempt,
-    config, connect_from, golden, listen, turned_away, until,
+    AGENT, CLUSTER, DEADLINE, Daemon, Expectation, FAR4, Flow, HOST4, Namespace, Routed, Session,
+    TcpInfo, attempt, config, connect_from, golden, listen, turned_away, until,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const AGENT_AT: SocketAddr = SocketAddr::new(HOST4, 50051);
 const CLUSTER_AT: SocketAddr = SocketAddr::new(FAR4, 11113);
 

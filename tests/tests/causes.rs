@@ -2,25 +2,18 @@
 
 use std::{
     io::ErrorKind,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, TcpListener},
     time::Duration,
 };
 
 use nix::sys::socket::Backlog;
 use tests::{
-    DEADLINE, Daemon, Difference, Expectation, Flow, ForeignProgram, HOST4, Open, PEER4, Pair,
-    attempt, attempt_from, config, golden, listen, turned_away,
+    AGENT, CLUSTER, DEADLINE, Daemon, Difference, Expectation, Flow, ForeignProgram, HOST4, Open,
+    PEER4, Pair, at, attempt, attempt_from, config, golden, listen, turned_away,
 };
-
-pub(crate) const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-pub(crate) const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 
 /// Long enough for a retransmission of a SYN.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(1500);
-
-pub(crate) fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 /// What is said after a peer tried in vain to reach the agent, which listens.
 pub(crate) fn inbound(pair: &Pair, scenario: &str, verdict: &str, cause: &str) -> Expectation {

@@ -2,9 +2,7 @@
 
 use std::{fs, path::PathBuf, process::Output};
 
-use tests::{Daemon, Flow, Namespace, Pair, binary, command, config, tcx_programs};
-
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
+use tests::{AGENT, Daemon, Flow, Namespace, Pair, binary, command, config, tcx_programs};
 
 fn reload_succeeded(daemon: &Daemon<'_>) -> Vec<f64> {
     let series = daemon.series("backupflow_config_last_reload_successful", &[]);

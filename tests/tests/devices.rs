@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tests::{
-    Daemon, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Tun, Wire, config, frame, listen,
+    AGENT, Daemon, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Tun, Wire, config, frame,
+    listen,
     net::{HOST_MAC, PEER_MAC, join, neighbours},
     segments, udp_socket,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const V4: u64 = 14 + 20;
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use tests::{DEADLINE, Daemon, Flow, HOST4, Open, PEER4, Pair, command, config, listen, until};
+use tests::{
+    AGENT, CLUSTER, DEADLINE, Daemon, HOST4, Open, PEER4, Pair, command, config, listen, until,
+};
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const BY_CGROUP: [&str; 3] = ["socket-ingress", "socket-egress", "connect"];
 
 /// The lines of its log that say something.

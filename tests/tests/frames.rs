@@ -3,14 +3,13 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use tests::{
-    Daemon, Flow, Pair, RawSocket, Wire, config,
+    AGENT, Daemon, Flow, Pair, RawSocket, Wire, config,
     frame::{
         ACK, IPV4, IPV6, QINQ, SYN, TCP, UDP, VLAN, ethernet, extension, fragment, ipv4, ipv6, tcp,
         udp,
     },
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const SERVED: Flow<'_> = Flow("scan-32006", "server", "client");
 const HERE4: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 1);
 const THERE4: Ipv4Addr = Ipv4Addr::new(10, 20, 0, 2);

@@ -1,25 +1,19 @@
 //! ICMP errors: what others say of the host's packets, and the host of theirs.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
 
 use tests::{
-    Daemon, Expectation, Flow, HOST4, HOST6, Namespace, Open, PEER4, Pair, attempt, config, golden,
-    listen, net, turned_away, udp_socket,
+    AGENT, CLUSTER, Daemon, Expectation, Flow, HOST4, HOST6, Namespace, Open, PEER4, Pair, at,
+    attempt, config, golden, listen, net, turned_away, udp_socket,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const SELF: Flow<'_> = Flow("self-monitoring-59999", "server", "self");
 
 /// Long enough for a retransmission of a SYN.
 const PATIENCE: Duration = Duration::from_millis(1500);
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 /// A chain that counts what it does something to.
 fn chain(hook: &str, what: &str, action: &str) -> String {

@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 
 use jiff::SignedDuration;
 use tests::{
-    Daemon, Exchange, Flow, ForeignProgram, HOST4, Namespace, Open, PEER4, Pair, Wire, config,
+    AGENT, Daemon, Exchange, ForeignProgram, HOST4, Namespace, Open, PEER4, Pair, Wire, config,
     listen,
     net::{HOST_MAC, PEER_MAC, join, neighbours},
     segments, tcx_programs, wall_clock,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const V4: u64 = 14 + 20;
 const UP: u64 = 400_000;
 const DOWN: u64 = 30_000;

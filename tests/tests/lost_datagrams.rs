@@ -1,18 +1,10 @@
 //! What stops datagrams, named from the host that they are stopped at.
 
-use std::{
-    io::ErrorKind,
-    iter,
-    net::{IpAddr, SocketAddr},
-};
+use std::{io::ErrorKind, iter, net::IpAddr};
 
-use tests::{Daemon, Flow, HOST4, Namespace, PEER4, Pair, golden, udp_socket};
+use tests::{Daemon, Flow, HOST4, Namespace, PEER4, Pair, at, golden, udp_socket};
 
 use crate::causes::{drop_at, dropped};
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 /// Sends datagrams of a kilobyte to port 32006, faster than anyone reads.
 fn scan(from: &Namespace, own: IpAddr, to: IpAddr, datagrams: usize) {

@@ -3,12 +3,9 @@
 use std::net::Ipv4Addr;
 
 use tests::{
-    Daemon, Flow, Pair, RawSocket, Wire, config,
+    AGENT, CLUSTER, Daemon, Pair, RawSocket, Wire, config,
     frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
 };
-
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 
 #[test]
 fn flows_beyond_the_map_are_lost_and_told() {

@@ -6,12 +6,11 @@ use std::{
 };
 
 use tests::{
-    DEADLINE, Daemon, Exchange, Flow, GUEST4, HOST4, Name, Open, PEER4, PEER6, Pair,
+    AGENT, DEADLINE, Daemon, Exchange, Flow, GUEST4, HOST4, Name, Open, PEER4, PEER6, Pair,
     dns::{DnsServer, RESOLV_CONF, Says},
     golden, listen, until, wall_clock,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const VAULT: Flow<'_> = Flow("backup-32004", "server", "client");
 const NAME: &str = "br.example.com";
 

@@ -2,13 +2,11 @@
 //! attached again, and the time between is told.
 
 use tests::{
-    DEADLINE, Daemon, Flow, ForeignProgram, Pair, Program, RawSocket, Wire, config,
+    AGENT, CLUSTER, DEADLINE, Daemon, ForeignProgram, Pair, Program, RawSocket, Wire, config,
     frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
     until,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const FRAME: u64 = 54;
 const TAKEN_AWAY: &str = "another program took it away";
 

@@ -1,18 +1,10 @@
 //! The status page, in a browser.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
-use tests::{Browser, Daemon, Flow, HOST4, Open, Pair, config, listen, turned_away};
+use tests::{AGENT, Browser, Daemon, HOST4, Open, Pair, at, config, listen, turned_away};
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const PAGE: &str = "http://127.0.0.1:10150/";
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 #[test]
 fn page_says_what_is_wrong_on_any_screen_and_asks_for_nothing_else() {

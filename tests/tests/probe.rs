@@ -1,10 +1,8 @@
 //! Each outbound expectation, tried once.
 
-use std::net::{IpAddr, SocketAddr};
-
 use serde_json::{Value, json};
 use tests::{
-    Daemon, Flow, PEER4, Pair, binary,
+    Daemon, Flow, PEER4, Pair, at, binary,
     command::{output, program, text},
     listen,
 };
@@ -15,10 +13,6 @@ product = "ibm-backup-recovery"
 roles = ["ms-sql-server", "physical-server"]
 peers.cluster = ["10.20.0.2", "10.30.0.0/24"]
 "#;
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 /// What `probe` says: its code, and flow, address, result and cause of what was tried.
 fn probe(pair: &Pair, daemon: &Daemon<'_>) -> (Option<i32>, Vec<Value>, usize) {

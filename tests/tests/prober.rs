@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeMap,
     io::Read as _,
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener},
     time::Duration,
 };
 
 use tests::{
-    Daemon, Flow, HOST4, Open, PEER4, PEER6, Pair, attempt, connect_from, listen, series,
+    Daemon, Flow, HOST4, Open, PEER4, PEER6, Pair, at, attempt, connect_from, listen, series,
     turned_away, until,
 };
 
@@ -88,10 +88,6 @@ fn taken(service: &TcpListener) -> SocketAddr {
     let (mut stream, from) = service.accept().unwrap();
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0, "it is closed at once, and says nothing");
     from
-}
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
 }
 
 #[test]

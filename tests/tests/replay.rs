@@ -1,26 +1,17 @@
 //! What a capture shows is what the daemon saw.
 
-use std::{
-    fs,
-    net::{IpAddr, SocketAddr},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use tests::{
-    Capture, Daemon, Expectation, Flow, HOST4, HOST6, Open, PEER4, PEER6, Pair, Report, binary,
+    AGENT, Capture, Daemon, Expectation, Flow, HOST4, HOST6, Open, PEER4, PEER6, Pair, Report, at,
+    binary,
     command::{output, program, text},
     config, listen, turned_away,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const WORKS: Flow<'_> = Flow("mssql-vdi-11117", "client", "cluster");
 const BLOCKED: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const TURNED_DOWN: Flow<'_> = Flow("mssql-smb-445", "client", "cluster");
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 /// What somebody without rights is told of a capture: exit code, report and messages.
 fn replay(capture: &Path, config: &Path) -> (Option<i32>, Report, String) {

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use tests::{Bpffs, Daemon, Flow, HOST4, Open, Pair, Wire, listen};
+use tests::{AGENT, Bpffs, Daemon, HOST4, Open, Pair, Wire, listen};
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const AT: SocketAddr = SocketAddr::new(HOST4, 50051);
 
 fn counted(daemon: &Daemon<'_>) -> (Wire, Wire) {

@@ -1,24 +1,13 @@
 //! Attempts without a route, and the route as evidence.
 
-use std::{
-    io::ErrorKind,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::{io::ErrorKind, time::Duration};
 
 use tests::{
-    Daemon, Expectation, Flow, HOST4, Open, PEER4, PEER6, Pair, attempt, config, golden, listen,
-    turned_away,
+    AGENT, CLUSTER, Daemon, Expectation, HOST4, Open, PEER4, PEER6, Pair, at, attempt, config,
+    golden, listen, turned_away,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
-
 const PATIENCE: Duration = Duration::from_secs(4);
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 /// Why the attempts of the only failing peer were not sent, how many, and why there is no route.
 fn not_sent(said: &Expectation) -> (&str, u64, Option<&str>) {

@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use tests::{Bpffs, DEADLINE, Daemon, Flow, HOST4, Open, Pair, listen, until};
+use tests::{AGENT, Bpffs, DEADLINE, Daemon, HOST4, Open, Pair, listen, until};
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const WHAT_TO_DO: &str =
     "One watches all products of a host: add a [[system]] to its config, or end it first";
 

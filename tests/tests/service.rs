@@ -8,9 +8,8 @@ use std::{
     time::Duration,
 };
 
-use tests::{Daemon, Flow, HOST4, Pair, attempt, config, listen, until};
+use tests::{AGENT, Daemon, HOST4, Pair, attempt, config, listen, until};
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the daemon says how it is; it goes with the value.

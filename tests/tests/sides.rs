@@ -6,12 +6,10 @@ use std::{
 };
 
 use tests::{
-    DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Open, PEER4, PEER6, Pair, Wire, attempt,
-    config, connect_from, listen, segments, turned_away,
+    AGENT, CLUSTER, DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Open, PEER4, PEER6, Pair, Wire,
+    attempt, config, connect_from, listen, segments, turned_away,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const NOTHING: (Wire, Wire) = (Wire::new(0, 0), Wire::new(0, 0));
 const V4: u64 = 14 + 20;
 const V6: u64 = 14 + 40;

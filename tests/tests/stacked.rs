@@ -5,12 +5,11 @@
 use std::net::SocketAddr;
 
 use tests::{
-    Daemon, Flow, HOST4, Namespace, Open, PEER4, command, config, listen,
+    AGENT, Daemon, HOST4, Namespace, Open, PEER4, command, config, listen,
     net::{HOST_MAC, PEER_MAC, join, neighbours},
     segments,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const IP: u64 = 20;
 const ETHERNET: u64 = 14;
 const TAG: u64 = 4;

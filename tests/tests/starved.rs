@@ -3,12 +3,10 @@
 use std::os::unix::process::ExitStatusExt as _;
 
 use tests::{
-    Bpffs, Cgroup, DEADLINE, Daemon, Flow, Pair, Report, Traffic, config,
+    AGENT, Bpffs, Cgroup, DEADLINE, Daemon, Pair, Report, Traffic, config,
     frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
     until,
 };
-
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 
 /// Attempts of 200 peers.
 fn traffic(pair: &Pair) -> Traffic {

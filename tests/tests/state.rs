@@ -7,9 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tests::{DEADLINE, Daemon, Flow, HOST4, Open, Pair, command, config, listen, until};
+use tests::{AGENT, DEADLINE, Daemon, HOST4, Open, Pair, command, config, listen, until};
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const AT: SocketAddr = SocketAddr::new(HOST4, 50051);
 
 /// A directory for the file, which goes with the value.

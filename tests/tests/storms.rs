@@ -1,13 +1,12 @@
 //! Interfaces that come and go by the hundred, while packets are counted at another.
 
 use tests::{
-    DEADLINE, Daemon, Flow, Namespace, Pair, RawSocket, Report, Traffic, Wire, config,
+    AGENT, DEADLINE, Daemon, Namespace, Pair, RawSocket, Report, Traffic, Wire, config,
     frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
     net::{HOST_MAC, PEER_MAC, join},
     until,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 const FRAME: u64 = 54;
 
 /// An attempt to connect to the host's agent.

@@ -12,12 +12,9 @@ use nix::{
 };
 use serde_json::Value;
 use tests::{
-    DEADLINE, Daemon, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Pair, binary, command,
-    connect_from, listen, tcx_programs, turned_away, udp_socket, until,
+    AGENT, CLUSTER, DEADLINE, Daemon, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Pair, binary,
+    command, connect_from, listen, tcx_programs, turned_away, udp_socket, until,
 };
-
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 
 fn suggest(namespace: &Namespace, arguments: &[&str]) -> Command {
     let mut command = command::program("nsenter");

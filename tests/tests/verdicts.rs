@@ -1,25 +1,20 @@
 //! What is said of a flow, and why.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
 
 use jiff::SignedDuration;
 use tests::{
-    Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, config, golden, listen, turned_away, wall_clock,
+    AGENT, CLUSTER, Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, at, config, golden, listen,
+    turned_away, wall_clock,
 };
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const SMB: Flow<'_> = Flow("mssql-smb-445", "client", "cluster");
 
 /// Long enough for several retransmissions of a SYN, and for the daemon to give an attempt up.
 const PATIENCE: Duration = Duration::from_millis(4500);
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 fn works(pair: &Pair, daemon: &Daemon<'_>, flow: Flow<'_>) {
     let before = wall_clock();

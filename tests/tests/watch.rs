@@ -1,17 +1,8 @@
 //! The live view, on a terminal.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
-use tests::{Daemon, Flow, HOST4, Pair, Screen, binary, config, golden, turned_away};
-
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
+use tests::{AGENT, Daemon, HOST4, Pair, Screen, at, binary, config, golden, turned_away};
 
 /// The screen without the rows that nothing stands in: how many they are depends on the numbers.
 fn golden_screen(name: &str, screen: &str) {

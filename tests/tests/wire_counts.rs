@@ -3,15 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tests::{
-    Daemon, Exchange, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Pair, Wire, config,
-    listen, segments,
+    AGENT, CLUSTER, Daemon, Exchange, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Pair,
+    Wire, config, listen, segments,
 };
 
 const MEGABYTES_10: usize = 10 << 20;
 const SOME: usize = 300_001;
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const ITSELF: Flow<'_> = Flow("self-monitoring-59999", "server", "self");
 
 /// Ethernet and IPv4.

@@ -4,12 +4,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use tests::{Daemon, Flow, HOST4, PEER4, Pair, attempt, config, listen, turned_away, udp_socket};
+use tests::{
+    AGENT, CLUSTER, Daemon, Flow, HOST4, PEER4, Pair, attempt, config, listen, turned_away,
+    udp_socket,
+};
 
 use crate::causes::{drop_at, dropped};
 
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
-const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const SCAN: Flow<'_> = Flow("scan-32006", "server", "client");
 const UNDETERMINED: Option<&str> = Some("undetermined");
 const PATIENCE: Duration = Duration::from_millis(1500);

@@ -6,16 +6,11 @@ mod pictures;
 mod remote_write;
 mod traffic;
 
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::SocketAddr, thread, time::Duration};
 
 use serde_json::{Value, json};
 use tests::{
-    Daemon, Flow, GUEST4, HOST4, Monitoring, MonitoringFiles, Open, PEER4, Pair,
+    AGENT, Daemon, GUEST4, HOST4, Monitoring, MonitoringFiles, Open, PEER4, Pair, at,
     dns::{DnsServer, RESOLV_CONF, Says},
     listen, turned_away, until, wall_clock,
 };
@@ -29,8 +24,6 @@ use self::{
     traffic::beside_backups,
 };
 use crate::deploy::{queries, text};
-
-const AGENT: Flow<'_> = Flow("agent-50051", "server", "cluster");
 
 /// Long enough for several retransmissions of a SYN, and for the daemon to give an attempt up.
 const PATIENCE: Duration = Duration::from_millis(4500);
@@ -88,10 +81,6 @@ const HOST: &str = "10.20.0.1";
 
 /// Stands for a peer of the cluster.
 const NAME: &str = "br.example.com";
-
-fn at(address: IpAddr, port: u16) -> SocketAddr {
-    SocketAddr::new(address, port)
-}
 
 /// The shipped files with paths of the test, and with seconds in place of minutes.
 fn files() -> MonitoringFiles {
