@@ -38,4 +38,19 @@ impl Totals {
         self.difference.received += difference.received;
         self.difference.transmitted += difference.transmitted;
     }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (reason, packets) in &other.dropped {
+            *self.dropped.entry(reason.clone()).or_default() += packets;
+        }
+        for (kind, packets) in &other.icmp {
+            *self.icmp.entry(*kind).or_default() += packets;
+        }
+        for (outcome, times) in &other.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += times;
+        }
+        self.retransmitted += other.retransmitted;
+        self.difference.received += other.difference.received;
+        self.difference.transmitted += other.difference.transmitted;
+    }
 }
