@@ -110,7 +110,9 @@ fn run(program: &SchedClassifier, frame: &[u8], repeat: u32) -> Result<f64, Box<
 }
 
 fn counted(hooks: &mut Object) -> Result<u64, Box<dyn Error>> {
-    Ok(hooks.flows.read()?.iter().map(|(_, counts)| counts.received.packets).sum())
+    let mut packets = 0;
+    hooks.flows.read(|_, counts| packets += counts.received.packets)?;
+    Ok(packets)
 }
 
 fn median(mut samples: Vec<f64>) -> f64 {

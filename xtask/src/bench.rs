@@ -1,4 +1,4 @@
-//! `bench`: what the kernel programs and a large config cost.
+//! `bench`: what the kernel programs, the judging and a large config cost.
 
 use anyhow::ensure;
 
@@ -14,7 +14,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "the benchmark loads programs into the kernel: run it as root"
     );
     setup::ensure()?;
-    for bench in ["config", "packet", "drop"] {
+    for bench in ["config", "judge", "packet", "drop"] {
         let words = ["cargo", "bench", "--quiet", "--package", "monitor", "--bench", bench];
         execute(&mut in_group(&words))?;
     }

@@ -144,8 +144,8 @@ impl Ledger {
                 && let Some(stranger) = moved(&lost).or_else(|| matcher.stranger(flow, tally))
                 && tally.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
             {
-                let tally =
-                    before.map_or(Cow::Borrowed(tally), |before| Cow::Owned(tally.since(before)));
+                let tally = before
+                    .map_or(Cow::Borrowed(&**tally), |before| Cow::Owned(tally.since(before)));
                 unexpected.push((Reverse(tally.last_seen()), *flow, stranger, tally));
             }
         }
@@ -226,7 +226,7 @@ impl Ledger {
             let mut matches = matcher.matches(flow, tally);
             let lost = self.pasts.follow(flow, tally, None, expectations, &mut matches);
             let lost = lost.into_iter().map(|(found, until)| (found, &until.tally));
-            for (found, tally) in matches.into_iter().map(|found| (found, tally)).chain(lost) {
+            for (found, tally) in matches.into_iter().map(|found| (found, &**tally)).chain(lost) {
                 let gone = gone.entry(found.expectation).or_default();
                 gone.totals.take_in(tally, track.difference());
                 gone.counts.entry(found.peer).or_default().take_in(tally, found.mirrored);

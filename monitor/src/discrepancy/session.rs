@@ -54,13 +54,12 @@ pub struct Stuck {
     pub cause: Cause,
 }
 
-/// The sessions that are, or may be, stuck, by their two ends.
+/// The sessions that are, or may be, stuck, by their flow and their two ends.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(BTreeMap<(SocketAddr, SocketAddr), Followed>);
+pub(super) struct Sessions(BTreeMap<FlowId, BTreeMap<(SocketAddr, SocketAddr), Followed>>);
 
 #[derive(Debug)]
 struct Followed {
-    flow: FlowId,
     stuck: Stuck,
     is_proven: bool,
     /// What the firewall had dropped of the flow before.
@@ -71,41 +70,50 @@ impl Sessions {
     /// Takes in what a snapshot shows of open sessions.
     pub(super) fn advance(&mut self, snapshot: &Snapshot) {
         let now = snapshot.taken;
-        self.0.retain(|_, followed| now.duration_since(followed.stuck.last) <= DEFAULT_WINDOW);
+        let is_recent = |last| now.duration_since(last) <= DEFAULT_WINDOW;
+        self.0.retain(|_, of_flow| {
+            of_flow.retain(|_, followed| is_recent(followed.stuck.last));
+            !of_flow.is_empty()
+        });
         let Some(sessions) = &snapshot.sessions else {
             return;
         };
         let mut before = mem::take(&mut self.0);
         for session in sessions {
             let ends = (session.local, session.remote);
-            let old = before.remove(&ends);
+            let old = before.get_mut(&session.flow).and_then(|of_flow| of_flow.remove(&ends));
             if let Some(tally) = snapshot.flows.get(&session.flow)
                 && let Some(followed) = follow(old, session, tally, now)
             {
-                self.0.insert(ends, followed);
+                self.0.entry(session.flow).or_default().insert(ends, followed);
             }
         }
-        for (ends, mut followed) in before {
-            if followed.is_proven {
-                followed.stuck.is_open = false;
-                self.0.insert(ends, followed);
+        for (flow, of_flow) in before {
+            for (ends, mut followed) in of_flow {
+                if followed.is_proven {
+                    followed.stuck.is_open = false;
+                    self.0.entry(flow).or_default().insert(ends, followed);
+                }
             }
         }
     }
 
     /// Whether some session's end is waited for.
     pub(super) fn follows(&self) -> bool {
-        self.0.values().any(|followed| followed.stuck.is_open)
+        self.0.values().flat_map(BTreeMap::values).any(|followed| followed.stuck.is_open)
     }
 
     /// The stuck sessions of a flow, the first one first. One that is closed stays until the peer is heard
     /// again; where this host's firewall drops what is heard on the wire, until a connection is opened.
     pub(super) fn stuck(&mut self, flow: &FlowId, track: &Track) -> Vec<Stuck> {
-        self.0.retain(|_, Followed { flow: other, stuck, .. }| {
+        let Some(of_flow) = self.0.get_mut(flow) else {
+            return Vec::new();
+        };
+        of_flow.retain(|_, Followed { stuck, .. }| {
             let works = if stuck.is_dropped_here { track.last_opened } else { track.last_success };
-            other != flow || stuck.is_open || works.is_none_or(|at| at <= stuck.last)
+            stuck.is_open || works.is_none_or(|at| at <= stuck.last)
         });
-        let of_flow = self.0.values().filter(|followed| followed.flow == *flow);
+        let of_flow = of_flow.values();
         let mut stuck: Vec<Stuck> =
             of_flow.filter(|followed| followed.is_proven).map(|followed| followed.stuck).collect();
         stuck.sort_by_key(|stuck| stuck.since);
@@ -195,7 +203,7 @@ fn cause(session: &Session, stuck: &Stuck, tally: &Tally) -> Cause {
     let is_too_big = |errors: &IcmpErrors| {
         errors.kind == IcmpKind::TooBig && errors.received && errors.last >= Some(stuck.since)
     };
-    if drops_since(stuck.since, tally).any(|drop| drop.reason == "PKT_TOO_BIG")
+    if drops_since(stuck.since, tally).any(|drop| &*drop.reason == "PKT_TOO_BIG")
         || tally.icmp.iter().any(is_too_big)
     {
         return Cause::Mtu;
@@ -273,6 +281,6 @@ impl Followed {
             is_dropped_here: false,
             cause: Cause::Undetermined,
         };
-        Self { flow: session.flow, stuck, is_proven: false, dropped_before: 0 }
+        Self { stuck, is_proven: false, dropped_before: 0 }
     }
 }

@@ -23,9 +23,9 @@ pub struct Totals {
 impl Totals {
     pub(super) fn take_in(&mut self, tally: &Tally, difference: Difference) {
         for drop in &tally.dropped {
-            match self.dropped.get_mut(&drop.reason) {
+            match self.dropped.get_mut(&*drop.reason) {
                 Some(packets) => *packets += drop.packets,
-                None => _ = self.dropped.insert(drop.reason.clone(), drop.packets),
+                None => _ = self.dropped.insert(drop.reason.to_string(), drop.packets),
             }
         }
         for errors in &tally.icmp {

@@ -232,7 +232,7 @@ impl Track {
             return 0;
         }
         let dropped = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
-        let by_firewall = dropped.filter(|drop| drop.reason == "NETFILTER_DROP");
+        let by_firewall = dropped.filter(|drop| &*drop.reason == "NETFILTER_DROP");
         let made = tally.socket_transmitted.syn + by_firewall.map(|drop| drop.packets).sum::<u64>();
         made.saturating_sub(std::mem::replace(&mut self.made, made))
     }
@@ -290,7 +290,7 @@ impl Track {
 
 impl Handshakes {
     fn advance(&mut self, tally: &Tally, granted: bool, speaks: bool) {
-        let told = tally.outcomes.get(&Outcome::Established).map_or(0, |what| what.times);
+        let told = tally.times(Outcome::Established);
         let new = told.saturating_sub(std::mem::replace(&mut self.told, told));
         self.new = [self.new[1], new];
         self.granted |= granted;

@@ -1,6 +1,9 @@
 //! Attaches the programs to interfaces, beside whatever else is attached there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aya::programs::{
     LinkOrder, TcAttachType,
@@ -74,7 +77,7 @@ impl Attachments {
                 .interfaces
                 .entry(interface.index)
                 .or_insert_with(|| Attached { interface: interface.clone(), hooks: Vec::new() });
-            attached.interface.name.clone_from(&interface.name);
+            attached.interface.name = Arc::clone(&interface.name);
             attached.watch(object, self.mode, &mut self.made_qdiscs, now);
         }
     }
@@ -94,7 +97,7 @@ impl Attachments {
             .flat_map(|attached| {
                 attached.hooks.iter().map(|watched| Hook {
                     hook: watched.hook,
-                    interface: Some(attached.interface.name.clone()),
+                    interface: Some(attached.interface.name.to_string()),
                     fault: watched.link.as_ref().err().cloned(),
                     since: watched.since,
                 })
@@ -103,8 +106,8 @@ impl Attachments {
     }
 
     /// The name of an interface.
-    pub fn name(&self, index: u32) -> Option<String> {
-        self.interfaces.get(&index).map(|attached| attached.interface.name.clone())
+    pub fn name(&self, index: u32) -> Option<Arc<str>> {
+        self.interfaces.get(&index).map(|attached| Arc::clone(&attached.interface.name))
     }
 }
 
@@ -158,7 +161,7 @@ impl Attached {
             };
             let link = link.map_err(|error| in_full(&error));
             if let Err(error) = &link {
-                tracing::warn!(interface = self.interface.name, hook, error, "not attached");
+                tracing::warn!(interface = &*self.interface.name, hook, error, "not attached");
             }
             match known {
                 Some(known) if link.is_ok() => {

@@ -10,6 +10,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
@@ -32,6 +33,10 @@ pub struct FlowId {
     pub peer: IpAddr,
 }
 
+/// What was counted, by flow. There can be very many: the nodes of the map have room to spare, so each
+/// tally stands outside of them, and names are shared.
+pub type Flows = BTreeMap<FlowId, Box<Tally>>;
+
 /// What was counted for a flow since counting began. Counts only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -46,7 +51,7 @@ pub struct Tally {
     /// When the last packet left for the peer.
     pub last_transmitted: Option<Timestamp>,
     /// Where connections of the flow were last seen to open, where it has a name.
-    pub interface: Option<String>,
+    pub interface: Option<Arc<str>>,
     /// What sockets of this host got; bytes begin with the IP header.
     pub socket_received: Counters,
     /// What sockets of this host sent; bytes begin with the IP header.
@@ -59,8 +64,8 @@ pub struct Tally {
     pub not_begun: Happened,
     /// Attempts of this host for which no local port was left.
     pub no_port: Happened,
-    /// What became of connections, as the sockets say.
-    pub outcomes: BTreeMap<Outcome, Happened>,
+    /// What became of connections, as the sockets say, each outcome once.
+    pub outcomes: Vec<(Outcome, Happened)>,
     /// Segments that this host sent again.
     pub retransmitted: Happened,
 }
@@ -69,7 +74,7 @@ pub struct Tally {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drop {
     /// The kernel's reason, without its prefix: `NETFILTER_DROP`.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// They came in by a device; else this host sent them.
     pub received: bool,
     /// They ask for a connection.
@@ -83,7 +88,7 @@ pub struct Drop {
     /// When the last was dropped.
     pub last: Option<Timestamp>,
     /// The interface of the last, where it has a name.
-    pub interface: Option<String>,
+    pub interface: Option<Arc<str>>,
     /// The port of the last that is not the service's.
     pub port: u16,
 }
@@ -109,7 +114,7 @@ pub enum Route {
     /// By a device.
     Out {
         /// The device, where it has a name.
-        interface: Option<String>,
+        interface: Option<Arc<str>>,
         /// The next machine on the way, unless it is the peer.
         gateway: Option<IpAddr>,
     },
@@ -132,7 +137,7 @@ pub struct Happened {
 impl Drop {
     /// Whether this host's firewall dropped them, and they belong to connections that are open.
     pub fn cuts_sessions(&self) -> bool {
-        self.reason == "NETFILTER_DROP" && !self.opening && !self.datagram
+        &*self.reason == "NETFILTER_DROP" && !self.opening && !self.datagram
     }
 }
 
@@ -140,6 +145,12 @@ impl Tally {
     /// When the last packet was seen in either direction.
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.last_received.max(self.last_transmitted)
+    }
+
+    /// How often connections had an outcome.
+    pub fn times(&self, outcome: Outcome) -> u64 {
+        let mut outcomes = self.outcomes.iter();
+        outcomes.find(|(other, _)| *other == outcome).map_or(0, |(_, happened)| happened.times)
     }
 
     /// Packets on the wire, in both directions.
@@ -194,9 +205,9 @@ pub struct Snapshot {
     /// The moment.
     pub taken: Timestamp,
     /// Every flow in the map.
-    pub flows: BTreeMap<FlowId, Tally>,
+    pub flows: Flows,
     /// Flows that left the map since the last snapshot, with their final counts.
-    pub evicted: Vec<(FlowId, Tally)>,
+    pub evicted: Vec<(FlowId, Box<Tally>)>,
     /// How many flows are in the map of the wire.
     pub entries: usize,
     /// How many flows that map has room for.

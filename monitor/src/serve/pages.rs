@@ -5,13 +5,16 @@
 
 use std::{
     collections::HashMap,
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use jiff::Timestamp;
+
+/// What is compressed at once: a call for each few bytes takes most of the time otherwise.
+const CHUNK: usize = 32 << 10;
 
 /// Versions of a page at once.
 const VERSIONS: usize = 2;
@@ -92,9 +95,10 @@ impl Versions {
 fn made(make: impl FnOnce(&mut dyn Write) -> io::Result<()>, gzip: bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if gzip {
-        let mut encoder = GzEncoder::new(&mut bytes, Compression::fast());
+        let encoder = GzEncoder::new(&mut bytes, Compression::fast());
+        let mut encoder = BufWriter::with_capacity(CHUNK, encoder);
         make(&mut encoder)?;
-        encoder.finish()?;
+        encoder.into_inner()?.finish()?;
     } else {
         make(&mut bytes)?;
     }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     kernel::{Attachments, Found, route_to},
-    observe::{FlowId, Route, Tally},
+    observe::{Flows, Route},
 };
 
 /// How old an attempt is that the route of this moment can speak for: snapshots are a second apart.
@@ -23,7 +23,7 @@ const MOST_ROUTES: usize = 16;
 pub(super) fn routes(
     attachments: &Attachments,
     asked: &BTreeSet<IpAddr>,
-    flows: &BTreeMap<FlowId, Tally>,
+    flows: &Flows,
     now: Timestamp,
 ) -> BTreeMap<IpAddr, Route> {
     let is_recent = |at: Timestamp| now.duration_since(at) <= RECENT;

@@ -1,13 +1,13 @@
 //! When the open sessions are looked at, and which of them are kept.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::kernel::flow_id;
+use super::tallies::flow_id;
 use crate::{
     kernel::{self, OpenSocket},
-    observe::{FlowId, PortSet, Session, Tally, Transport},
+    observe::{FlowId, Flows, PortSet, Session, Transport},
 };
 
 /// How often sessions are looked at while nothing happens to those that are followed.
@@ -21,7 +21,7 @@ const MOST: usize = 4096;
 
 /// Whether segments were sent again a short time ago, or segments of open connections dropped by the
 /// firewall. Without either no session needs a look, which costs a walk through all sockets.
-pub(super) fn is_troubled(flows: &BTreeMap<FlowId, Tally>, now: Timestamp) -> bool {
+pub(super) fn is_troubled(flows: &Flows, now: Timestamp) -> bool {
     let is_recent =
         |at: Option<Timestamp>| at.is_some_and(|at| now.duration_since(at) <= TROUBLED_FOR);
     flows.iter().filter(|(flow, _)| flow.transport == Transport::Tcp).any(|(_, tally)| {

@@ -21,7 +21,8 @@ use crate::{
     config,
     expect::{Expectation, Names, expectations},
     observe::{
-        Counters, FlowId, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally, Transport,
+        Counters, FlowId, Flows, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally,
+        Transport,
     },
 };
 
@@ -68,7 +69,7 @@ impl Bench {
             names: Names::new(),
             snapshot: Snapshot {
                 taken: started,
-                flows: BTreeMap::new(),
+                flows: Flows::new(),
                 evicted: Vec::new(),
                 entries: 0,
                 capacity: 16,
@@ -91,10 +92,9 @@ impl Bench {
     }
 
     fn flow(&mut self, id: FlowId) -> &mut Tally {
-        self.snapshot
-            .flows
-            .entry(id)
-            .or_insert(Tally { interface: Some("eth0".to_owned()), ..Tally::default() })
+        self.snapshot.flows.entry(id).or_insert_with(|| {
+            Box::new(Tally { interface: Some("eth0".into()), ..Tally::default() })
+        })
     }
 
     fn receive(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
