@@ -145,10 +145,10 @@ fn snapshot(taken: Timestamp, flows: usize, systems: usize) -> Snapshot {
         let (transport, side) = (Transport::Tcp, Side::Server);
         FlowId { service_port: 50051, transport, side, loopback: false, peer }
     };
-    let flows: Flows = (0..flows).map(|number| (flow(number), Box::new(tally.clone()))).collect();
+    let flows: Flows = (0..flows).map(|number| (flow(number), tally.clone())).collect();
     Snapshot {
         taken,
-        entries: flows.len(),
+        entries: flows.wire().count(),
         flows,
         evicted: Vec::new(),
         capacity: 16_384,

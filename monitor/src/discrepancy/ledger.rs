@@ -1,7 +1,6 @@
 //! Keeps what each expectation's verdict is, and since when.
 
 use std::{
-    borrow::Cow,
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, HashMap},
 };
@@ -111,7 +110,8 @@ impl Ledger {
 
         let mut seen: Vec<Gathered> = expectations.iter().map(|_| Gathered::default()).collect();
         let mut unexpected = Vec::new();
-        for (flow, tally) in &snapshot.flows {
+        for (flow, tally) in snapshot.flows.iter() {
+            let (flow, tally) = (&flow, &tally);
             let is_new = !self.tracks.contains_key(flow);
             let new = || Box::new(Track::of(flow, tally, is_first));
             let track = self.tracks.entry(*flow).or_insert_with(new);
@@ -144,9 +144,8 @@ impl Ledger {
                 && let Some(stranger) = moved(&lost).or_else(|| matcher.stranger(flow, tally))
                 && tally.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
             {
-                let tally = before
-                    .map_or(Cow::Borrowed(&**tally), |before| Cow::Owned(tally.since(before)));
-                unexpected.push((Reverse(tally.last_seen()), *flow, stranger, tally));
+                let since = before.map(|before| Box::new(tally.since(before)));
+                unexpected.push((Reverse(tally.last_seen()), *flow, stranger, since));
             }
         }
         let unexpected_total = unexpected.len();
@@ -157,12 +156,14 @@ impl Ledger {
         }
         unexpected.sort_by_key(|(last, ..)| *last);
         unexpected.truncate(MOST_UNEXPECTED);
-        let unexpected = unexpected.into_iter().map(|(_, flow, stranger, tally)| Unexpected {
-            flow,
-            nearest: expectations[stranger.nearest].key.clone(),
-            cause: stranger.cause,
-            since: self.strangers.get(&flow).copied().unwrap_or(now),
-            tally: tally.into_owned(),
+        let unexpected = unexpected.into_iter().filter_map(|(_, flow, stranger, since)| {
+            Some(Unexpected {
+                flow,
+                nearest: expectations[stranger.nearest].key.clone(),
+                cause: stranger.cause,
+                since: self.strangers.get(&flow).copied().unwrap_or(now),
+                tally: since.map_or_else(|| snapshot.flows.get(flow), |tally| Some(*tally))?,
+            })
         });
         let unexpected = unexpected.collect();
 
@@ -226,7 +227,7 @@ impl Ledger {
             let mut matches = matcher.matches(flow, tally);
             let lost = self.pasts.follow(flow, tally, None, expectations, &mut matches);
             let lost = lost.into_iter().map(|(found, until)| (found, &until.tally));
-            for (found, tally) in matches.into_iter().map(|found| (found, &**tally)).chain(lost) {
+            for (found, tally) in matches.into_iter().map(|found| (found, tally)).chain(lost) {
                 let gone = gone.entry(found.expectation).or_default();
                 gone.totals.take_in(tally, track.difference());
                 gone.counts.entry(found.peer).or_default().take_in(tally, found.mirrored);

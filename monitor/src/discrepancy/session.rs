@@ -82,8 +82,8 @@ impl Sessions {
         for session in sessions {
             let ends = (session.local, session.remote);
             let old = before.get_mut(&session.flow).and_then(|of_flow| of_flow.remove(&ends));
-            if let Some(tally) = snapshot.flows.get(&session.flow)
-                && let Some(followed) = follow(old, session, tally, now)
+            if let Some(tally) = snapshot.flows.get(session.flow)
+                && let Some(followed) = follow(old, session, &tally, now)
             {
                 self.0.entry(session.flow).or_default().insert(ends, followed);
             }

@@ -3,6 +3,7 @@
 //! Pure: it names no kernel interface and reads no clock, so that a capture can stand in for the
 //! kernel.
 
+mod flows;
 mod ports;
 mod session;
 
@@ -13,6 +14,7 @@ use std::{
     sync::Arc,
 };
 
+pub use flows::{Flows, Sockets, What, Wire};
 use jiff::Timestamp;
 pub use monitor_common::{Counters, IcmpKind, Loss, Outcome, Side, Transport};
 pub use ports::PortSet;
@@ -32,10 +34,6 @@ pub struct FlowId {
     /// The other machine.
     pub peer: IpAddr,
 }
-
-/// What was counted, by flow. There can be very many: the nodes of the map have room to spare, so each
-/// tally stands outside of them, and names are shared.
-pub type Flows = BTreeMap<FlowId, Box<Tally>>;
 
 /// What was counted for a flow since counting began. Counts only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -153,6 +151,22 @@ impl Tally {
         outcomes.find(|(other, _)| *other == outcome).map_or(0, |(_, happened)| happened.times)
     }
 
+    /// The same with other counts of the wire.
+    #[must_use]
+    pub fn with_wire(self, wire: Wire) -> Self {
+        let Wire { received, transmitted, forwarded, last_received, last_transmitted, interface } =
+            wire;
+        Self {
+            received,
+            transmitted,
+            forwarded,
+            last_received,
+            last_transmitted,
+            interface,
+            ..self
+        }
+    }
+
     /// Packets on the wire, in both directions.
     pub const fn packets(&self) -> u64 {
         self.received.packets + self.transmitted.packets
@@ -207,7 +221,7 @@ pub struct Snapshot {
     /// Every flow in the map.
     pub flows: Flows,
     /// Flows that left the map since the last snapshot, with their final counts.
-    pub evicted: Vec<(FlowId, Box<Tally>)>,
+    pub evicted: Vec<(FlowId, Tally)>,
     /// How many flows are in the map of the wire.
     pub entries: usize,
     /// How many flows that map has room for.

@@ -6,13 +6,13 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{DropKey, EventKey, FlowKey, Loss};
+use monitor_common::{FlowKey, Loss};
 use tokio::sync::watch;
 
 use super::{
     routes,
     sessions::{FOLLOW_EVERY, is_troubled, sessions},
-    tallies::{Tallies, flow_id, take_in_wire},
+    tallies::{Tallies, flow_id, flow_key, wire},
 };
 use crate::{
     kernel::{
@@ -97,36 +97,21 @@ impl KernelSource {
         self.retry_attaching(now)?;
         let ages = self.object.ages()?;
         let attachments = &self.attachments;
-        let mut tallies = Tallies { flows: Flows::new(), attachments, ages, now };
-        let (mut counted, mut dropped, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let Object { flows, sockets, drops, events: event_map, connections, reasons, .. } =
-            &mut self.object;
-        flows.read(|key, counts| {
-            tallies.wire(&key, &counts);
-            counted.push(key);
-        })?;
+        let mut tallies = Tallies::new(attachments, ages, now);
+        let Object { flows, sockets, drops, events, connections, reasons, .. } = &mut self.object;
+        flows.read(|key, counts| tallies.wire(&key, &counts))?;
         sockets.read(|key, counts| tallies.sockets(&key, &counts))?;
-        drops.read(|key, counts| {
-            tallies.drop(&key, &counts, reasons);
-            dropped.push(key);
-        })?;
-        event_map.read(|key, counts| {
-            tallies.event(&key, &counts);
-            events.push(key);
-        })?;
+        drops.read(|key, counts| tallies.drop(&key, &counts, reasons))?;
+        events.read(|key, counts| tallies.event(&key, &counts))?;
         connections.read(|key, counts| tallies.connections(&key, &counts))?;
-        let mut flows = tallies.flows;
+        let mut flows = tallies.complete();
         let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
         let unplaced = lost.get(&Loss::Unplaced).copied().unwrap_or(0);
         if unplaced > self.unplaced && now.duration_since(self.placed).abs() >= PLACE_EVERY {
             self.unplaced = unplaced;
             self.place_open_connections(now)?;
         }
-        let evicted = self.evict(&counted, &dropped, &mut flows, ages, now)?;
-        let is_gone = |key: &EventKey| flow_id(&key.flow).is_none_or(|id| !flows.contains_key(&id));
-        for key in events.iter().filter(|key| is_gone(key)) {
-            self.object.events.evict(*key)?;
-        }
+        let evicted = self.evict(&mut flows, ages, now)?;
         let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
         let is_followed = followed && now.duration_since(self.looked).abs() >= FOLLOW_EVERY;
         let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
@@ -139,8 +124,8 @@ impl KernelSource {
         };
         Ok(Snapshot {
             taken: now,
+            entries: flows.wire().count(),
             flows,
-            entries: counted.len() - evicted.len(),
             evicted,
             capacity: self.object.flows.capacity(),
             lost,
@@ -207,35 +192,43 @@ impl KernelSource {
     /// Makes room when three quarters of the map are taken.
     fn evict(
         &mut self,
-        counted: &[FlowKey],
-        dropped: &[DropKey],
         flows: &mut Flows,
         ages: Ages,
         now: Timestamp,
-    ) -> Result<Vec<(FlowId, Box<Tally>)>, kernel::Error> {
+    ) -> Result<Vec<(FlowId, Tally)>, kernel::Error> {
         let capacity = usize::try_from(self.object.flows.capacity()).unwrap_or(usize::MAX);
-        if counted.len() < capacity / 4 * 3 {
+        if flows.wire().count() < capacity / 4 * 3 {
             return Ok(Vec::new());
         }
+        let is_idle = |seen: Option<Timestamp>| {
+            seen.is_none_or(|seen| now.duration_since(seen) > EVICT_AFTER)
+        };
+        let idle = flows.wire().filter(|(_, wire)| is_idle(wire.last_seen()));
         let mut evicted = Vec::new();
-        for key in counted {
-            let Some(id) = flow_id(key) else { continue };
-            let idle = flows
-                .get(&id)
-                .and_then(|tally| tally.last_seen())
-                .is_none_or(|seen| now.duration_since(seen) > EVICT_AFTER);
-            if idle && let Some(counts) = self.object.flows.evict(*key)? {
-                let mut tally = flows.remove(&id).unwrap_or_default();
-                take_in_wire(&mut tally, &counts, &self.attachments, ages, now);
-                evicted.push((id, tally));
-                // What the other hooks counted of it goes with it.
-                self.object.sockets.evict(*key)?;
-                self.object.connections.evict(*key)?;
-                for drop in dropped.iter().filter(|drop| drop.flow == *key) {
-                    self.object.drops.evict(*drop)?;
-                }
-            }
+        for (flow, _) in idle {
+            let key = flow_key(flow);
+            let Some(counts) = self.object.flows.evict(key)? else { continue };
+            self.object.sockets.evict(key)?;
+            self.object.connections.evict(key)?;
+            let last = wire(&counts, &self.attachments, ages, now);
+            evicted.extend(flows.get(*flow).map(|tally| (*flow, tally.with_wire(last))));
         }
+        if evicted.is_empty() {
+            return Ok(evicted);
+        }
+        // What the other hooks counted of them goes with them.
+        let gone: BTreeSet<FlowId> = evicted.iter().map(|(flow, _)| *flow).collect();
+        let is_gone = |key: &FlowKey| flow_id(key).is_none_or(|flow| gone.contains(&flow));
+        let (mut drops, mut events) = (Vec::new(), Vec::new());
+        self.object.drops.read(|key, _| drops.extend(is_gone(&key.flow).then_some(key)))?;
+        self.object.events.read(|key, _| events.extend(is_gone(&key.flow).then_some(key)))?;
+        for key in drops {
+            self.object.drops.evict(key)?;
+        }
+        for key in events {
+            self.object.events.evict(key)?;
+        }
+        flows.retain(|flow| !gone.contains(flow));
         Ok(evicted)
     }
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::tallies::flow_id;
 use crate::{
     kernel::{self, OpenSocket},
-    observe::{FlowId, Flows, PortSet, Session, Transport},
+    observe::{FlowId, Flows, PortSet, Session, Transport, What},
 };
 
 /// How often sessions are looked at while nothing happens to those that are followed.
@@ -24,10 +24,11 @@ const MOST: usize = 4096;
 pub(super) fn is_troubled(flows: &Flows, now: Timestamp) -> bool {
     let is_recent =
         |at: Option<Timestamp>| at.is_some_and(|at| now.duration_since(at) <= TROUBLED_FOR);
-    flows.iter().filter(|(flow, _)| flow.transport == Transport::Tcp).any(|(_, tally)| {
-        let cut = tally.dropped.iter().any(|drop| drop.cuts_sessions() && is_recent(drop.last));
-        cut || is_recent(tally.retransmitted.last)
-    })
+    let is_tcp = |flow: &FlowId| flow.transport == Transport::Tcp;
+    let mut dropped = flows.dropped().filter(|(flow, _)| is_tcp(flow));
+    let mut happened = flows.happened();
+    dropped.any(|(_, drop)| drop.cuts_sessions() && is_recent(drop.last))
+        || happened.any(|(_, (what, when))| *what == What::Retransmitted && is_recent(when.last))
 }
 
 /// The open sessions on documented ports, those first that send again, and how many were left out.

@@ -1,6 +1,9 @@
-//! From what the maps have to tallies.
+//! From what the maps have to the flows of a snapshot.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use monitor_common::{
@@ -9,88 +12,99 @@ use monitor_common::{
 
 use crate::{
     kernel::{Ages, Attachments, Reasons},
-    observe::{Drop, FlowId, Flows, Happened, IcmpErrors, Outcome, Side, Tally, Transport},
+    observe::{
+        Drop, FlowId, Flows, Happened, IcmpErrors, Outcome, Side, Sockets, Transport, What, Wire,
+    },
 };
 
-/// Tallies that are put together map by map, without a copy of any map.
+/// Takes the maps in, one entry after the other.
 pub(super) struct Tallies<'a> {
-    pub(super) flows: Flows,
-    pub(super) attachments: &'a Attachments,
-    pub(super) ages: Ages,
-    pub(super) now: Timestamp,
+    flows: Flows,
+    /// Attempts of this host, begun or not.
+    attempts: HashMap<FlowId, Happened>,
+    attachments: &'a Attachments,
+    ages: Ages,
+    now: Timestamp,
 }
 
-impl Tallies<'_> {
-    /// What the wire saw of a flow.
-    pub(super) fn wire(&mut self, key: &FlowKey, counts: &FlowCounts) {
-        let Some(id) = flow_id(key) else { return };
-        let tally = self.flows.entry(id).or_default();
-        take_in_wire(tally, counts, self.attachments, self.ages, self.now);
+impl<'a> Tallies<'a> {
+    /// Nothing yet.
+    pub(super) fn new(attachments: &'a Attachments, ages: Ages, now: Timestamp) -> Self {
+        Self { flows: Flows::default(), attempts: HashMap::new(), attachments, ages, now }
     }
 
-    /// What its sockets saw.
+    /// What was seen of a flow on the wire.
+    pub(super) fn wire(&mut self, key: &FlowKey, counts: &FlowCounts) {
+        if let Some(flow) = flow_id(key) {
+            self.flows.add_wire(flow, wire(counts, self.attachments, self.ages, self.now));
+        }
+    }
+
+    /// What its sockets got and sent.
     pub(super) fn sockets(&mut self, key: &FlowKey, counts: &FlowCounts) {
-        if let Some(tally) = self.of(key) {
-            tally.socket_received = counts.received;
-            tally.socket_transmitted = counts.transmitted;
+        if let Some(flow) = flow_id(key) {
+            let FlowCounts { received, transmitted, .. } = *counts;
+            self.flows.add_sockets(flow, Sockets { received, transmitted });
         }
     }
 
     /// What was dropped of it for one reason.
     pub(super) fn drop(&mut self, key: &DropKey, counts: &DropCounts, reasons: &Reasons) {
-        let Some(id) = flow_id(&key.flow) else { return };
+        let Some(flow) = flow_id(&key.flow) else { return };
         let drop = Drop {
             reason: reasons.name(key.reason()),
             received: key.received(),
             opening: key.opening(),
             // Answers are only placed where a request was.
-            datagram: id.transport == Transport::Udp && key.received() == (id.side == Side::Server),
+            datagram: flow.transport == Transport::Udp
+                && key.received() == (flow.side == Side::Server),
             packets: counts.packets,
             first: self.at(counts.first),
             last: self.at(counts.last),
             interface: self.attachments.name(counts.interface),
             port: counts.port,
         };
-        let dropped = &mut self.flows.entry(id).or_default().dropped;
-        // Most flows have one, and there may be very many flows.
-        dropped.reserve_exact(1);
-        dropped.push(drop);
+        self.flows.add_drop(flow, drop);
     }
 
-    /// ICMP errors, or attempts that never began.
+    /// ICMP errors, or attempts of this host.
     pub(super) fn event(&mut self, key: &EventKey, counts: &EventCounts) {
-        let (first, last) = (self.at(counts.first), self.at(counts.last));
-        let (Some(tally), Some(event)) = (self.of(&key.flow), key.event()) else { return };
-        let times = counts.times;
+        let (Some(flow), Some(event)) = (flow_id(&key.flow), key.event()) else { return };
+        let (times, first, last) = (counts.times, self.at(counts.first), self.at(counts.last));
         match event {
             Event::Icmp { kind, received } => {
-                tally.icmp.push(IcmpErrors { kind, received, packets: times, first, last });
+                let errors = IcmpErrors { kind, received, packets: times, first, last };
+                self.flows.add_icmp(flow, errors);
             }
-            Event::Attempt => tally.not_begun = Happened { times, last },
-            Event::NoPort => tally.no_port = Happened { times, last },
+            Event::Attempt => _ = self.attempts.insert(flow, Happened { times, last }),
+            Event::NoPort => self.flows.add_happened(flow, What::NoPort, Happened { times, last }),
         }
     }
 
-    /// What became of its connections.
+    /// What became of its connections. Read after the attempts, so that what has begun is among them, or
+    /// more.
     pub(super) fn connections(&mut self, key: &FlowKey, counts: &ConnectionCounts) {
+        let Some(flow) = flow_id(key) else { return };
         let seen = counts.outcomes.into_iter().zip(counts.last);
-        let outcomes: Vec<_> = Outcome::ALL
-            .into_iter()
-            .zip(seen)
-            .filter(|(_, (times, _))| *times > 0)
-            .map(|(outcome, (times, last))| (outcome, Happened { times, last: self.at(last) }))
-            .collect();
-        let last = self.at(counts.last_retransmitted);
-        if let Some(tally) = self.of(key) {
-            tally.outcomes = outcomes;
-            tally.retransmitted = Happened { times: counts.retransmitted, last };
-            // Read after the attempts, so that what has begun is among them, or more.
-            tally.not_begun.times = tally.not_begun.times.saturating_sub(counts.begun);
+        for (outcome, (times, last)) in Outcome::ALL.into_iter().zip(seen) {
+            let last = self.at(last);
+            self.flows.add_happened(flow, What::Outcome(outcome), Happened { times, last });
+        }
+        let again =
+            Happened { times: counts.retransmitted, last: self.at(counts.last_retransmitted) };
+        self.flows.add_happened(flow, What::Retransmitted, again);
+        if let Some(attempts) = self.attempts.get_mut(&flow) {
+            attempts.times = attempts.times.saturating_sub(counts.begun);
         }
     }
 
-    fn of(&mut self, key: &FlowKey) -> Option<&mut Tally> {
-        Some(self.flows.entry(flow_id(key)?).or_default())
+    /// All maps are read.
+    pub(super) fn complete(mut self) -> Flows {
+        #[expect(clippy::iter_over_hash_type, reason = "the flows are sorted afterwards")]
+        for (flow, attempts) in self.attempts {
+            self.flows.add_happened(flow, What::NotBegun, attempts);
+        }
+        self.flows.complete()
     }
 
     fn at(&self, jiffies: u64) -> Option<Timestamp> {
@@ -98,20 +112,21 @@ impl Tallies<'_> {
     }
 }
 
-/// What the wire saw.
-pub(super) fn take_in_wire(
-    tally: &mut Tally,
+/// What was seen on the wire.
+pub(super) fn wire(
     counts: &FlowCounts,
     attachments: &Attachments,
     ages: Ages,
     now: Timestamp,
-) {
-    tally.received = counts.received;
-    tally.transmitted = counts.transmitted;
-    tally.forwarded = counts.forwarded;
-    tally.last_received = moment(ages, counts.last_received, now);
-    tally.last_transmitted = moment(ages, counts.last_transmitted, now);
-    tally.interface = attachments.name(counts.interface);
+) -> Wire {
+    Wire {
+        received: counts.received,
+        transmitted: counts.transmitted,
+        forwarded: counts.forwarded,
+        last_received: moment(ages, counts.last_received, now),
+        last_transmitted: moment(ages, counts.last_transmitted, now),
+        interface: attachments.name(counts.interface),
+    }
 }
 
 /// When a time in jiffies was; `None` for never.
@@ -129,4 +144,32 @@ pub fn flow_id(key: &FlowKey) -> Option<FlowId> {
         loopback: key.loopback(),
         peer: IpAddr::V6(Ipv6Addr::from(key.peer_octets())).to_canonical(),
     })
+}
+
+/// The key of a flow.
+pub(super) fn flow_key(flow: &FlowId) -> FlowKey {
+    let address = match flow.peer {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    };
+    let peer = FlowKey::peer_words(address.octets());
+    FlowKey::new(peer, flow.service_port, flow.transport, flow.side, flow.loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_has_one_key() {
+        for peer in ["10.20.0.7", "fd00:20::7"] {
+            for (transport, side, loopback) in
+                [(Transport::Tcp, Side::Client, false), (Transport::Udp, Side::Server, true)]
+            {
+                let peer = peer.parse().unwrap();
+                let flow = FlowId { service_port: 50051, transport, side, loopback, peer };
+                assert_eq!(flow_id(&flow_key(&flow)), Some(flow));
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@ fn strangers_are_named() {
         (Side::Server, "10.20.0.5", 808, Some(Cause::LegacyPort)),
         (Side::Client, "10.99.0.1", 11113, None),
     ] {
-        bench.snapshot.flows.clear();
+        bench.flows.clear();
         let stranger = flow(side, peer, port);
         bench.receive(stranger, data);
         bench.transmit(stranger, syn);
@@ -42,7 +42,7 @@ fn evicted_flows_stay_in_the_totals() {
     tally.socket_received.packets = 7;
     tally.retransmitted.times = 3;
     bench.assess();
-    let tally = bench.snapshot.flows.remove(&agent).unwrap();
+    let tally = bench.flows.remove(&agent).unwrap();
     bench.snapshot.evicted.push((agent, tally));
     assert_eq!(bench.judge("agent-50051").counts[&Some(0)].received.packets, 2);
     bench.snapshot.evicted.clear();

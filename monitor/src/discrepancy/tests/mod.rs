@@ -57,6 +57,7 @@ struct Bench {
     ledger: Ledger,
     expectations: Vec<Expectation>,
     names: Names,
+    flows: BTreeMap<FlowId, Tally>,
     snapshot: Snapshot,
 }
 
@@ -67,9 +68,10 @@ impl Bench {
             ledger: Ledger::new(started),
             expectations: expectations(&config::parse("test.toml", CONFIG).unwrap()),
             names: Names::new(),
+            flows: BTreeMap::new(),
             snapshot: Snapshot {
                 taken: started,
-                flows: Flows::new(),
+                flows: Flows::default(),
                 evicted: Vec::new(),
                 entries: 0,
                 capacity: 16,
@@ -92,9 +94,9 @@ impl Bench {
     }
 
     fn flow(&mut self, id: FlowId) -> &mut Tally {
-        self.snapshot.flows.entry(id).or_insert_with(|| {
-            Box::new(Tally { interface: Some("eth0".into()), ..Tally::default() })
-        })
+        self.flows
+            .entry(id)
+            .or_insert_with(|| Tally { interface: Some("eth0".into()), ..Tally::default() })
     }
 
     fn receive(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
@@ -121,6 +123,7 @@ impl Bench {
     }
 
     fn assess(&mut self) -> Assessment {
+        self.snapshot.flows = self.flows.clone().into_iter().collect();
         self.ledger.assess(&self.snapshot, &self.expectations, &self.names)
     }
 

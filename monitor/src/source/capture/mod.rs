@@ -19,7 +19,7 @@ use monitor_common::{
 pub use file::{Error, Frame, Summary, read};
 pub use hosts::Hosts;
 
-use crate::observe::{Counters, FlowId, Flows, Hook, IcmpErrors, MACHINE_HOOKS, PortSet, Snapshot};
+use crate::observe::{Counters, FlowId, Hook, IcmpErrors, MACHINE_HOOKS, PortSet, Snapshot, Tally};
 
 /// Counts the frames of a capture that was taken at a host.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Capture {
     host: BTreeSet<IpAddr>,
     ports: PortSet,
     began: Timestamp,
-    flows: Flows,
+    flows: BTreeMap<FlowId, Tally>,
     lost: BTreeMap<Loss, u64>,
 }
 
@@ -42,7 +42,7 @@ impl Capture {
     /// Nothing counted yet, of a host with these addresses.
     pub fn new(host: BTreeSet<IpAddr>, ports: PortSet, began: Timestamp) -> Self {
         let lost = Loss::ALL.into_iter().map(|loss| (loss, 0)).collect();
-        Self { host, ports, began, flows: Flows::new(), lost }
+        Self { host, ports, began, flows: BTreeMap::new(), lost }
     }
 
     /// Counts a frame if it is of the host, and on a documented port.
@@ -66,7 +66,7 @@ impl Capture {
         });
         Snapshot {
             taken,
-            flows: self.flows.clone(),
+            flows: self.flows.iter().map(|(flow, tally)| (*flow, tally.clone())).collect(),
             evicted: Vec::new(),
             entries: self.flows.len(),
             capacity: 0,
