@@ -239,3 +239,57 @@ fn take<'a, T>(rest: &mut &'a [(FlowId, T)], flow: FlowId) -> impl Iterator<Item
     *rest = others;
     own.iter().map(|(_, value)| value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::{Side, Transport};
+
+    #[test]
+    fn tallies_come_out_as_they_went_in() {
+        let at = "2026-01-01T00:00:00Z".parse().ok();
+        let happened = |times| Happened { times, last: at };
+        let counters = |packets| Counters { packets, ..Counters::ZERO };
+        let drop = |reason: &str| Drop {
+            reason: reason.into(),
+            received: true,
+            opening: true,
+            datagram: false,
+            packets: 1,
+            first: at,
+            last: at,
+            interface: None,
+            port: 1,
+        };
+        let full = Tally {
+            received: counters(1),
+            transmitted: counters(2),
+            forwarded: 3,
+            last_received: at,
+            interface: Some("eth0".into()),
+            socket_received: counters(4),
+            socket_transmitted: counters(5),
+            dropped: vec![drop("NO_SOCKET"), drop("NETFILTER_DROP")],
+            not_begun: happened(6),
+            no_port: happened(7),
+            outcomes: vec![(Outcome::Established, happened(8))],
+            retransmitted: happened(9),
+            ..Tally::default()
+        };
+        let dropped = Tally { dropped: vec![drop("NO_SOCKET")], ..Tally::default() };
+        let flow = |service_port| FlowId {
+            service_port,
+            transport: Transport::Tcp,
+            side: Side::Client,
+            loopback: false,
+            peer: [10, 20, 0, 7].into(),
+        };
+        let tallies = [(flow(3), full.clone()), (flow(1), dropped), (flow(2), Tally::default())];
+        let mut flows: Flows = tallies.clone().into_iter().collect();
+        let [third, first, second] = tallies;
+        assert_eq!(flows.iter().collect::<Vec<_>>(), [first, second, third]);
+        assert_eq!((flows.get(flow(3)), flows.get(flow(4))), (Some(full), None));
+        flows.retain(|flow| flow.service_port == 2);
+        assert_eq!(flows.iter().collect::<Vec<_>>(), [(flow(2), Tally::default())]);
+    }
+}
