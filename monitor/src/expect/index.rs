@@ -24,12 +24,15 @@ pub(super) struct Addresses {
     lengths: BTreeSet<(bool, u8)>,
 }
 
+/// Expectations by the first and the last port.
+type Ranges = BTreeMap<(u16, u16), Vec<usize>>;
+
 /// Expectations by port and by something else.
 #[derive(Debug)]
 pub(super) struct Index<K> {
     by_port: HashMap<(Transport, u16, K), Vec<usize>>,
     /// Ranges of very many ports.
-    wide: HashMap<(Transport, K), BTreeMap<(u16, u16), Vec<usize>>>,
+    wide: HashMap<(Transport, K), Ranges>,
 }
 
 /// A range of more ports than this is looked through, not indexed port by port.

@@ -54,7 +54,7 @@ pub struct Sockets {
 type Table<T> = Vec<(FlowId, T)>;
 
 /// What happened to connections of a flow, and to attempts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// An attempt of this host never began. One that begins at this moment can be among them.
     NotBegun,
@@ -99,10 +99,13 @@ impl Flows {
     pub fn complete(mut self) -> Self {
         self.wire.sort_unstable_by_key(|(flow, _)| *flow);
         self.sockets.sort_unstable_by_key(|(flow, _)| *flow);
-        // What is told of one flow stays in its order.
-        self.dropped.sort_by_key(|(flow, _)| *flow);
+        // In place, and what is told of one flow always in the same order.
+        self.dropped.sort_unstable_by(|(a, one), (b, other)| {
+            let one = (a, &one.reason, one.received, one.opening);
+            one.cmp(&(b, &other.reason, other.received, other.opening))
+        });
+        self.happened.sort_unstable_by_key(|(flow, (what, _))| (*flow, *what));
         self.icmp.sort_by_key(|(flow, _)| *flow);
-        self.happened.sort_by_key(|(flow, _)| *flow);
         self
     }
 
@@ -269,7 +272,7 @@ mod tests {
             interface: Some("eth0".into()),
             socket_received: counters(4),
             socket_transmitted: counters(5),
-            dropped: vec![drop("NO_SOCKET"), drop("NETFILTER_DROP")],
+            dropped: vec![drop("NETFILTER_DROP"), drop("NO_SOCKET")],
             not_begun: happened(6),
             no_port: happened(7),
             outcomes: vec![(Outcome::Established, happened(8))],

@@ -60,6 +60,8 @@ impl Pages {
         make: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<Bytes> {
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of an older report go with it, unless they are being sent.
+        pages.values_mut().for_each(|old| drop(old.latest.take_if(|page| page.taken != taken)));
         let versions = pages.entry(kind).or_default();
         let page = match versions.usable(taken) {
             Some(page) => page,
@@ -75,8 +77,6 @@ impl Versions {
         if self.latest.as_ref().is_some_and(|page| page.taken == taken) {
             return self.latest.clone();
         }
-        // Unless it is being sent, the latest one goes when it is replaced.
-        self.latest = None;
         self.alive.retain(|page| page.strong_count() > 0);
         if self.alive.len() >= VERSIONS {
             self.latest = self.alive.last().and_then(Weak::upgrade);
