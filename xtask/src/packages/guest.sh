@@ -82,7 +82,7 @@ product = "ibm-backup-recovery"
 roles = ["host"]
 peers.cluster = ["10.20.0.0/24"]
 END
-cp /etc/backupflow/config.toml /root/
+cp /etc/backupflow/config.toml /packages/
 # The same, but for a test's patience.
 mkdir -p /etc/systemd/system/backupflow.service.d
 printf '[Service]\nWatchdogSec=3\n' > /etc/systemd/system/backupflow.service.d/test.conf
@@ -197,7 +197,7 @@ rpm --install --nodeps /packages/backupflow-*-1.x86_64.rpm || fail "rpm"
 is "enabled" disabled "$(systemctl is-enabled backupflow)"
 is "running" inactive "$(systemctl is-active backupflow)"
 is "the place for counts" backupflow "$(stat --format %U /sys/fs/bpf/backupflow)"
-cp /root/config.toml /etc/backupflow/
+cp /packages/config.toml /etc/backupflow/
 systemctl enable --now --quiet backupflow || fail "it does not start"
 holds_three_rights
 send 100
@@ -213,6 +213,6 @@ rpm --erase backupflow || fail "rpm"
 pgrep backupflow && fail "it still runs"
 [ ! -e /sys/fs/bpf/backupflow ] || fail "counts are left"
 [ ! -e /etc/systemd/system/multi-user.target.wants/backupflow.service ] || fail "it is still enabled"
-cmp --quiet /root/config.toml /etc/backupflow/config.toml.rpmsave || fail "the config is lost"
+cmp --quiet /packages/config.toml /etc/backupflow/config.toml.rpmsave || fail "the config is lost"
 
 echo "all passed"
