@@ -14,6 +14,7 @@ pub mod expect;
 pub mod export;
 pub mod kernel;
 pub mod logging;
+mod memory;
 pub mod names;
 pub mod observe;
 pub mod probe;

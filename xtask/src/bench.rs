@@ -1,4 +1,4 @@
-//! `bench`: what the kernel programs, reading their counts, a large config and a transfer cost.
+//! `bench`: what the kernel programs, reading their counts, judging, a large config and a transfer cost.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "the benchmark loads programs into the kernel: run it as root"
     );
     setup::ensure()?;
-    for bench in ["config", "packet", "drain", "drop"] {
+    for bench in ["config", "judge", "packet", "drain", "drop"] {
         execute(&mut bench_of("monitor", bench))?;
     }
     execute(&mut in_group(&["cargo", "build", "--quiet", "--release", "--package", "monitor"]))?;

@@ -29,10 +29,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     execute(&mut in_group(&["cargo", "build", "--release", "--package", "monitor"]))?;
     stage()?;
     let deb = deb("1")?;
-    let folder = folder().display().to_string();
-    let target = target().display().to_string();
-    let words = ["cargo", "generate-rpm", "-p", "monitor", "--target-dir", &target, "-o"];
-    execute(in_group(&words).arg(&folder))?;
+    rpm("1")?;
     if is_there("lintian") {
         let words = ["lintian", "--fail-on", "error", "--allow-root", &deb.display().to_string()];
         execute(&mut in_group(&words))?;
@@ -40,7 +37,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         println!("dist: lintian is not here, so the .deb is not checked");
     }
     let glibc = oldest_glibc()?;
-    println!("dist: packages in {folder}, for glibc {glibc} and newer");
+    println!("dist: packages in {}, for glibc {glibc} and newer", folder().display());
     Ok(())
 }
 
@@ -57,6 +54,17 @@ pub(crate) fn deb(revision: &str) -> anyhow::Result<PathBuf> {
     let revision = format!("--deb-revision={revision}");
     let words = ["cargo", "deb", "--quiet", "--no-build", "--package", "monitor", &revision];
     output(in_group(&words).arg("--output").arg(&file))?;
+    Ok(file)
+}
+
+/// Packs what is built as an `.rpm` of a release.
+pub(crate) fn rpm(release: &str) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(folder())?;
+    let file = folder().join(format!("backupflow-{}-{release}.x86_64.rpm", version()?));
+    let target = target().display().to_string();
+    let release = format!("release = \"{release}\"");
+    let words = ["cargo", "generate-rpm", "-p", "monitor", "--target-dir", &target];
+    execute(in_group(&words).args(["--set-metadata", &release]).arg("--output").arg(&file))?;
     Ok(file)
 }
 

@@ -13,7 +13,7 @@ use crate::{
     config::{self, Config},
     daemon::{Daemon, Options},
     kernel::support,
-    logging,
+    logging, memory,
     serve::{Server, Shared},
     service,
 };
@@ -22,6 +22,7 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    memory::keep_large_buffers_apart();
     let config = config::load(&options.config)?;
     logging::start();
     support::require()?;

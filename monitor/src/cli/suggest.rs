@@ -117,7 +117,7 @@ fn watch(ports: PortSet, seconds: u64) -> anyhow::Result<Evidence> {
     if let Some(lost @ 1..) = snapshot.lost.get(&Loss::FlowMapFull) {
         note(&format!("{lost} packets of more flows than fit were not seen\n"))?;
     }
-    let flows = snapshot.flows.iter().filter_map(|(id, tally)| Some((*id, seen(*id, tally)?)));
+    let flows = snapshot.flows.iter().filter_map(|(id, tally)| Some((id, seen(id, &tally)?)));
     Ok(Evidence {
         flows: flows.collect(),
         watched: snapshot.taken.duration_since(started).as_secs().try_into().ok(),

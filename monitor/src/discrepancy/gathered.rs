@@ -14,8 +14,8 @@ use crate::{
     observe::{FlowId, Snapshot, Tally, Transport, add},
 };
 
-/// What is gathered for one expectation while the flows are gone through.
-#[derive(Debug, Default)]
+/// What is gathered for one expectation, or a group of them, while the flows are gone through.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Gathered {
     pub(super) counts: BTreeMap<Option<usize>, PeerCounts>,
     pub(super) failing: Worst,
@@ -39,12 +39,12 @@ impl Gathered {
     pub(super) fn take_in_past(&mut self, found: Match, until: &Until) {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(&until.tally, found.mirrored);
-        self.succeed(found, until.last_success);
+        self.succeed(found.peer, until.last_success);
     }
 
-    fn succeed(&mut self, found: Match, success: Option<Timestamp>) {
+    pub(super) fn succeed(&mut self, peer: Option<usize>, success: Option<Timestamp>) {
         if let Some(success) = success {
-            let last = self.successes.entry(found.peer).or_insert(success);
+            let last = self.successes.entry(peer).or_insert(success);
             *last = success.max(*last);
         }
     }
@@ -53,7 +53,7 @@ impl Gathered {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
         self.peers_seen += usize::from(tally.last_seen().is_some());
-        self.succeed(found, track.last_success);
+        self.succeed(found.peer, track.last_success);
         if flow.transport == Transport::Udp && track.last_success.is_none() {
             self.one_way = self.one_way.max(tally.last_seen());
         }
@@ -101,6 +101,14 @@ impl PeerCounts {
         add(&mut self.socket_received, received);
         add(&mut self.socket_transmitted, transmitted);
         self.last_seen = self.last_seen.max(tally.last_seen());
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        add(&mut self.received, &other.received);
+        add(&mut self.transmitted, &other.transmitted);
+        add(&mut self.socket_received, &other.socket_received);
+        add(&mut self.socket_transmitted, &other.socket_transmitted);
+        self.last_seen = self.last_seen.max(other.last_seen);
     }
 }
 

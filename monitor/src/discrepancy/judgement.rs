@@ -1,6 +1,6 @@
 //! What the ledger says: of each expectation, and of flows that none covers.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -47,7 +47,7 @@ pub struct Failing {
     /// The verdict and the cause for this peer.
     pub said: (Verdict, Cause),
     /// Where the attempts were seen.
-    pub interface: Option<String>,
+    pub interface: Option<Arc<str>>,
     /// What the kernel dropped of the flow.
     pub dropped: Vec<Drop>,
     /// ICMP errors about packets of the flow.

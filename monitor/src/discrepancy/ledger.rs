@@ -32,16 +32,22 @@ pub struct Ledger {
     sight: Sight,
     /// A snapshot was taken in.
     begun: bool,
-    tracks: BTreeMap<FlowId, Track>,
+    tracks: BTreeMap<FlowId, Box<Track>>,
     sessions: Sessions,
     pasts: Pasts,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
-    retired: HashMap<(Key, Option<usize>), PeerCounts>,
-    retired_totals: HashMap<Key, Totals>,
+    retired: HashMap<Key, Retired>,
     memories: Memories,
     /// Up to when an earlier run had said what counts mean.
     judged_until: Option<Timestamp>,
+}
+
+/// What was counted for flows that left the map, by the peer's index.
+#[derive(Debug, Default)]
+struct Retired {
+    counts: BTreeMap<Option<usize>, PeerCounts>,
+    totals: Totals,
 }
 
 impl Ledger {
@@ -56,7 +62,6 @@ impl Ledger {
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
-            retired_totals: HashMap::new(),
             memories: Memories::default(),
             judged_until: None,
         }
@@ -103,13 +108,13 @@ impl Ledger {
         self.sessions.advance(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
-        let mut gathered: Vec<Gathered> =
-            expectations.iter().map(|expectation| self.start(expectation)).collect();
+        let mut seen: Vec<Gathered> = expectations.iter().map(|_| Gathered::default()).collect();
         let mut unexpected = Vec::new();
-        for (flow, tally) in &snapshot.flows {
+        for (flow, tally) in snapshot.flows.iter() {
+            let (flow, tally) = (&flow, &tally);
             let is_new = !self.tracks.contains_key(flow);
-            let track =
-                self.tracks.entry(*flow).or_insert_with(|| Track::of(flow, tally, is_first));
+            let new = || Box::new(Track::of(flow, tally, is_first));
+            let track = self.tracks.entry(*flow).or_insert_with(new);
             let route = snapshot.routes.get(&flow.peer);
             track.advance(flow, tally, route, self.sight.sees_handshakes, now);
             if !compares {
@@ -124,14 +129,14 @@ impl Ledger {
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
             let failing = failing(flow, tally, track, stuck, snapshot);
             for found in &matches {
-                let gathered = &mut gathered[found.expectation];
-                gathered.take_in(*found, flow, tally, track);
+                let seen = &mut seen[found.expectation];
+                seen.take_in(*found, flow, tally, track);
                 if let Some(failing) = &failing {
-                    gathered.fail(failing, *found, &expectations[found.expectation]);
+                    seen.fail(failing, *found, &expectations[found.expectation]);
                 }
             }
             for (found, until) in &lost {
-                gathered[found.expectation].take_in_past(*found, until);
+                seen[found.expectation].take_in_past(*found, until);
             }
             let before = lost.iter().map(|(_, until)| &until.tally).max_by_key(|t| t.packets());
             if matches.is_empty()
@@ -139,21 +144,35 @@ impl Ledger {
                 && let Some(stranger) = moved(&lost).or_else(|| matcher.stranger(flow, tally))
                 && tally.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
             {
-                unexpected.push(Unexpected {
-                    flow: *flow,
-                    nearest: expectations[stranger.nearest].key.clone(),
-                    cause: stranger.cause,
-                    since: *self.strangers.entry(*flow).or_insert(now),
-                    tally: before.map_or_else(|| tally.clone(), |before| tally.since(before)),
-                });
+                let since = before.map(|before| Box::new(tally.since(before)));
+                unexpected.push((Reverse(tally.last_seen()), *flow, stranger, since));
             }
         }
-        let still: BTreeSet<FlowId> = unexpected.iter().map(|stranger| stranger.flow).collect();
-        self.strangers.retain(|flow, _| still.contains(flow));
-        unexpected.sort_by_key(|stranger| Reverse(stranger.tally.last_seen()));
         let unexpected_total = unexpected.len();
+        let still: BTreeSet<FlowId> = unexpected.iter().map(|(_, flow, ..)| *flow).collect();
+        self.strangers.retain(|flow, _| still.contains(flow));
+        for flow in still {
+            self.strangers.entry(flow).or_insert(now);
+        }
+        unexpected.sort_by_key(|(last, ..)| *last);
         unexpected.truncate(MOST_UNEXPECTED);
+        let unexpected = unexpected.into_iter().filter_map(|(_, flow, stranger, since)| {
+            Some(Unexpected {
+                flow,
+                nearest: expectations[stranger.nearest].key.clone(),
+                cause: stranger.cause,
+                since: self.strangers.get(&flow).copied().unwrap_or(now),
+                tally: since.map_or_else(|| snapshot.flows.get(flow), |tally| Some(*tally))?,
+            })
+        });
+        let unexpected = unexpected.collect();
 
+        let gathered: Vec<Gathered> = expectations
+            .iter()
+            .enumerate()
+            .map(|(index, expectation)| self.all_of(expectation, &seen[matcher.group(index)]))
+            .collect();
+        drop(seen);
         let in_use = alternatives_in_use(expectations, &gathered);
         let judgements = expectations
             .iter()
@@ -173,48 +192,58 @@ impl Ledger {
         self.sessions.follows()
     }
 
-    /// Every label of an expectation, with what was counted for flows that have left the map.
-    fn start(&self, expectation: &Expectation) -> Gathered {
-        let labels: Vec<Option<usize>> = match expectation.peers.listed() {
-            None => vec![None],
-            Some(peers) => (0..peers.len()).map(Some).collect(),
-        };
-        let retired = |label| {
-            let key = (expectation.key.clone(), label);
-            self.retired.get(&key).copied().unwrap_or_default()
-        };
-        let mut gathered = Gathered {
-            counts: labels.into_iter().map(|label| (label, retired(label))).collect(),
-            totals: self.retired_totals.get(&expectation.key).cloned().unwrap_or_default(),
-            ..Gathered::default()
-        };
-        for (label, seen) in
-            self.memories.kept.get(&expectation.key).iter().flat_map(|kept| &kept.seen)
-        {
-            let counts = gathered.counts.entry(*label).or_default();
-            counts.last_seen = counts.last_seen.max(seen.last_seen);
-            gathered.successes.extend(seen.last_success.map(|success| (*label, success)));
+    /// All that is known of an expectation: what its group's flows add up to, and what was known of it
+    /// before. Every label of its peers is there.
+    fn all_of(&self, expectation: &Expectation, seen: &Gathered) -> Gathered {
+        let mut all = seen.clone();
+        match expectation.peers.listed() {
+            None => _ = all.counts.entry(None).or_default(),
+            Some(peers) => {
+                for index in 0..peers.len() {
+                    all.counts.entry(Some(index)).or_default();
+                }
+            }
         }
-        gathered
+        if let Some(retired) = self.retired.get(&expectation.key) {
+            all.totals.add(&retired.totals);
+            for (label, counts) in &retired.counts {
+                all.counts.entry(*label).or_default().add(counts);
+            }
+        }
+        let kept = self.memories.kept.get(&expectation.key);
+        for (label, seen) in kept.into_iter().flat_map(|kept| &kept.seen) {
+            let counts = all.counts.entry(*label).or_default();
+            counts.last_seen = counts.last_seen.max(seen.last_seen);
+            all.succeed(*label, seen.last_success);
+        }
+        all
     }
 
     /// Keeps the counts of flows that left the map, so that no total falls.
     fn retire(&mut self, snapshot: &Snapshot, expectations: &[Expectation], matcher: &Matcher<'_>) {
+        let mut gone: BTreeMap<usize, Retired> = BTreeMap::new();
         for (flow, tally) in &snapshot.evicted {
             let track = self.tracks.remove(flow).unwrap_or_default();
             let mut matches = matcher.matches(flow, tally);
             let lost = self.pasts.follow(flow, tally, None, expectations, &mut matches);
             let lost = lost.into_iter().map(|(found, until)| (found, &until.tally));
             for (found, tally) in matches.into_iter().map(|found| (found, tally)).chain(lost) {
-                let key = expectations[found.expectation].key.clone();
-                self.retired_totals
-                    .entry(key.clone())
-                    .or_default()
-                    .take_in(tally, track.difference());
-                let counts = self.retired.entry((key, found.peer)).or_default();
-                counts.take_in(tally, found.mirrored);
+                let gone = gone.entry(found.expectation).or_default();
+                gone.totals.take_in(tally, track.difference());
+                gone.counts.entry(found.peer).or_default().take_in(tally, found.mirrored);
             }
             self.pasts.remove(flow);
+        }
+        if gone.is_empty() {
+            return;
+        }
+        for (index, expectation) in expectations.iter().enumerate() {
+            let Some(gone) = gone.get(&matcher.group(index)) else { continue };
+            let retired = self.retired.entry(expectation.key.clone()).or_default();
+            retired.totals.add(&gone.totals);
+            for (label, counts) in &gone.counts {
+                retired.counts.entry(*label).or_default().add(counts);
+            }
         }
     }
 

@@ -93,11 +93,10 @@ impl Memories {
 
     /// Keeps what was seen of those expectations that there are at a moment, and of no others.
     pub(super) fn follow(&mut self, expectations: &[Expectation], now: Timestamp) {
-        let mut before = std::mem::take(&mut self.kept);
         for expectation in expectations {
             let key = &expectation.key;
-            let kept = match before.remove(key) {
-                Some(kept) if kept.is_of(expectation) => kept,
+            let kept = match self.kept.get(key) {
+                Some(kept) if kept.is_of(expectation) => continue,
                 Some(kept) => Kept::of(expectation, &kept.remembered(key), now),
                 None => match self.before.remove(key) {
                     Some(known) => Kept::of(expectation, &known, now),
@@ -105,6 +104,10 @@ impl Memories {
                 },
             };
             self.kept.insert(key.clone(), kept);
+        }
+        if self.kept.len() > expectations.len() {
+            let expected: BTreeSet<&Key> = expectations.iter().map(|other| &other.key).collect();
+            self.kept.retain(|key, _| expected.contains(key));
         }
         self.before.clear();
     }

@@ -109,7 +109,7 @@ impl Past {
     }
 
     fn find(&self, expectations: &[Expectation]) -> Option<Match> {
-        let expectation = expectations.iter().position(|other| other.key == self.key)?;
+        let expectation = expectations.binary_search_by(|other| other.key.cmp(&self.key)).ok()?;
         let peers = expectations[expectation].peers.listed()?;
         let peer = Some(peers.iter().position(|peer| *peer == self.peer)?);
         Some(Match { expectation, peer, mirrored: self.mirrored })

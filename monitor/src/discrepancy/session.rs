@@ -54,11 +54,9 @@ pub struct Stuck {
     pub cause: Cause,
 }
 
-/// The sessions of each flow that are, or may be, stuck, by their two ends.
+/// The sessions that are, or may be, stuck, by their flow and their two ends.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(BTreeMap<FlowId, BTreeMap<Ends, Followed>>);
-
-type Ends = (SocketAddr, SocketAddr);
+pub(super) struct Sessions(BTreeMap<FlowId, BTreeMap<(SocketAddr, SocketAddr), Followed>>);
 
 #[derive(Debug)]
 struct Followed {
@@ -72,32 +70,31 @@ impl Sessions {
     /// Takes in what a snapshot shows of open sessions.
     pub(super) fn advance(&mut self, snapshot: &Snapshot) {
         let now = snapshot.taken;
-        for of_flow in self.0.values_mut() {
-            of_flow.retain(|_, followed| now.duration_since(followed.stuck.last) <= DEFAULT_WINDOW);
-        }
-        if let Some(sessions) = &snapshot.sessions {
-            self.compare(sessions, snapshot, now);
-        }
-        self.0.retain(|_, of_flow| !of_flow.is_empty());
-    }
-
-    fn compare(&mut self, sessions: &[Session], snapshot: &Snapshot, now: Timestamp) {
+        let is_recent = |last| now.duration_since(last) <= DEFAULT_WINDOW;
+        self.0.retain(|_, of_flow| {
+            of_flow.retain(|_, followed| is_recent(followed.stuck.last));
+            !of_flow.is_empty()
+        });
+        let Some(sessions) = &snapshot.sessions else {
+            return;
+        };
         let mut before = mem::take(&mut self.0);
         for session in sessions {
             let ends = (session.local, session.remote);
             let old = before.get_mut(&session.flow).and_then(|of_flow| of_flow.remove(&ends));
-            if let Some(tally) = snapshot.flows.get(&session.flow)
-                && let Some(followed) = follow(old, session, tally, now)
+            if let Some(tally) = snapshot.flows.get(session.flow)
+                && let Some(followed) = follow(old, session, &tally, now)
             {
                 self.0.entry(session.flow).or_default().insert(ends, followed);
             }
         }
-        for (flow, mut gone) in before {
-            gone.retain(|_, followed| followed.is_proven);
-            for followed in gone.values_mut() {
-                followed.stuck.is_open = false;
+        for (flow, of_flow) in before {
+            for (ends, mut followed) in of_flow {
+                if followed.is_proven {
+                    followed.stuck.is_open = false;
+                    self.0.entry(flow).or_default().insert(ends, followed);
+                }
             }
-            self.0.entry(flow).or_default().append(&mut gone);
         }
     }
 
@@ -116,8 +113,9 @@ impl Sessions {
             let works = if stuck.is_dropped_here { track.last_opened } else { track.last_success };
             stuck.is_open || works.is_none_or(|at| at <= stuck.last)
         });
-        let proven = of_flow.values().filter(|followed| followed.is_proven);
-        let mut stuck: Vec<Stuck> = proven.map(|followed| followed.stuck).collect();
+        let of_flow = of_flow.values();
+        let mut stuck: Vec<Stuck> =
+            of_flow.filter(|followed| followed.is_proven).map(|followed| followed.stuck).collect();
         stuck.sort_by_key(|stuck| stuck.since);
         stuck
     }
@@ -205,7 +203,7 @@ fn cause(session: &Session, stuck: &Stuck, tally: &Tally) -> Cause {
     let is_too_big = |errors: &IcmpErrors| {
         errors.kind == IcmpKind::TooBig && errors.received && errors.last >= Some(stuck.since)
     };
-    if drops_since(stuck.since, tally).any(|drop| drop.reason == "PKT_TOO_BIG")
+    if drops_since(stuck.since, tally).any(|drop| &*drop.reason == "PKT_TOO_BIG")
         || tally.icmp.iter().any(is_too_big)
     {
         return Cause::Mtu;

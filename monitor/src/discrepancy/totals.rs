@@ -23,9 +23,9 @@ pub struct Totals {
 impl Totals {
     pub(super) fn take_in(&mut self, tally: &Tally, difference: Difference) {
         for drop in &tally.dropped {
-            match self.dropped.get_mut(&drop.reason) {
+            match self.dropped.get_mut(&*drop.reason) {
                 Some(packets) => *packets += drop.packets,
-                None => _ = self.dropped.insert(drop.reason.clone(), drop.packets),
+                None => _ = self.dropped.insert(drop.reason.to_string(), drop.packets),
             }
         }
         for errors in &tally.icmp {
@@ -37,5 +37,20 @@ impl Totals {
         self.retransmitted += tally.retransmitted.times;
         self.difference.received += difference.received;
         self.difference.transmitted += difference.transmitted;
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (reason, packets) in &other.dropped {
+            *self.dropped.entry(reason.clone()).or_default() += packets;
+        }
+        for (kind, packets) in &other.icmp {
+            *self.icmp.entry(*kind).or_default() += packets;
+        }
+        for (outcome, times) in &other.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += times;
+        }
+        self.retransmitted += other.retransmitted;
+        self.difference.received += other.difference.received;
+        self.difference.transmitted += other.difference.transmitted;
     }
 }

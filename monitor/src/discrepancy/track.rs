@@ -233,7 +233,7 @@ impl Track {
         }
         let dropped = |reason: &str| -> u64 {
             let openings = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
-            openings.filter(|drop| drop.reason == reason).map(|drop| drop.packets).sum()
+            openings.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
         };
         // Without a reason: those that had left a socket are no attempts of their own.
         let between = tally.socket_transmitted.syn.saturating_sub(tally.transmitted.syn);
@@ -295,7 +295,7 @@ impl Track {
 
 impl Handshakes {
     fn advance(&mut self, tally: &Tally, granted: bool, speaks: bool) {
-        let told = tally.outcomes.get(&Outcome::Established).map_or(0, |what| what.times);
+        let told = tally.times(Outcome::Established);
         let new = told.saturating_sub(std::mem::replace(&mut self.told, told));
         self.new = [self.new[1], new];
         self.granted |= granted;

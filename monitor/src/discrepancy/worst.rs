@@ -11,7 +11,7 @@ use crate::observe::FlowId;
 pub const MOST_FAILING: usize = 8;
 
 /// Failing peers, however many there are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Worst {
     /// The worst ones, worst first.
     pub(super) kept: Vec<Failing>,

@@ -1,18 +1,18 @@
 //! Which expectation an observed flow belongs to.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
-    ops::RangeInclusive,
 };
 
-use catalog::Ports;
-
-use super::{Expectation, Peers, Standing};
+use super::{
+    Expectation, Peers, Standing,
+    index::{Addresses, Index, is_below},
+};
 use crate::{
     config::Peer,
     discrepancy::Cause,
-    observe::{FlowId, Side, Tally, Transport},
+    observe::{FlowId, Side, Tally},
 };
 
 /// What the names among the peers stand for.
@@ -43,59 +43,90 @@ pub struct Stranger {
 }
 
 /// Finds expectations by flow, in the same time however many there are.
+///
+/// Expectations of several systems that cover the same flows are one group, and only its first is found.
+/// Those with names among their peers stand alone, since a name that moves keeps what it had.
 #[derive(Debug)]
 pub struct Matcher<'a> {
     expectations: &'a [Expectation],
-    names: &'a Names,
-    ports: Index,
-    former_ports: Index,
+    /// The first of each expectation's group.
+    groups: Vec<usize>,
+    addresses: Addresses,
+    /// By port and by the number of the list of peers, `None` for anyone.
+    ports: Index<Option<usize>>,
+    former_ports: Index<Option<usize>>,
+    /// By port, whoever the peers are.
+    kinds: Index<(Standing, Side)>,
 }
-
-/// Expectations by their ports.
-#[derive(Debug, Default)]
-struct Index {
-    by_port: HashMap<(Transport, u16), Vec<usize>>,
-    wide: Vec<(Transport, RangeInclusive<u16>, usize)>,
-}
-
-/// A range of more ports than this is looked through, not indexed port by port.
-const WIDE: usize = 64;
 
 impl<'a> Matcher<'a> {
     /// An index of the expectations.
-    pub fn new(expectations: &'a [Expectation], names: &'a Names) -> Self {
-        let mut matcher =
-            Self { expectations, names, ports: Index::default(), former_ports: Index::default() };
+    pub fn new(expectations: &'a [Expectation], names: &Names) -> Self {
+        let mut matcher = Self {
+            expectations,
+            groups: Vec::with_capacity(expectations.len()),
+            addresses: Addresses::default(),
+            ports: Index::default(),
+            former_ports: Index::default(),
+            kinds: Index::default(),
+        };
+        let mut lists: HashMap<&[Peer], usize> = HashMap::new();
+        let mut groups = HashMap::new();
         for (index, expectation) in expectations.iter().enumerate() {
-            for &transport in &expectation.transports {
-                matcher.ports.add(transport, &expectation.ports, index);
-                matcher.former_ports.add(transport, &expectation.former_ports, index);
+            let listed = expectation.peers.listed();
+            let list = listed.map(|peers| {
+                let number = lists.len();
+                *lists.entry(peers).or_insert_with(|| {
+                    matcher.addresses.add(number, peers, names);
+                    number
+                })
+            });
+            let Expectation { key, standing, transports, ports, former_ports, .. } = expectation;
+            let alone = has_name(listed.unwrap_or_default()).then_some(index);
+            let is_declared = matches!(expectation.peers, Peers::Declared(_));
+            let covered = (list, is_declared, key.side, *standing, expectation.same_host);
+            let group = (alone, covered, transports, ports, former_ports);
+            let first = *groups.entry(group).or_insert(index);
+            matcher.groups.push(first);
+            if first < index {
+                continue;
+            }
+            for &transport in transports {
+                matcher.ports.add(transport, ports, list, index);
+                matcher.former_ports.add(transport, former_ports, list, index);
+                matcher.kinds.add(transport, ports, (*standing, key.side), index);
             }
         }
         matcher
     }
 
-    /// Every expectation that covers a flow; more than one where systems share a port.
+    /// The first expectation of the group of one.
+    pub fn group(&self, expectation: usize) -> usize {
+        self.groups[expectation]
+    }
+
+    /// The first expectation of every group that covers a flow.
     pub fn matches(&self, flow: &FlowId, tally: &Tally) -> Vec<Match> {
         if passes_through(flow, tally) {
             return Vec::new();
         }
-        self.ports
-            .of(flow)
-            .filter(|&index| self.expectations[index].standing == Standing::Expected)
-            .filter_map(|index| {
-                let expectation = &self.expectations[index];
-                let mirrored = flow.loopback && expectation.key.side == Side::Client;
-                if expectation.key.side != flow.side && !mirrored {
-                    return None;
-                }
-                if expectation.same_host && !flow.loopback {
-                    return None;
-                }
-                let peer = self.peer(expectation, flow.peer)?;
-                Some(Match { expectation: index, peer, mirrored })
+        let listed = self.addresses.lists(flow.peer).map(|(list, peer)| (Some(list), Some(peer)));
+        let mut matches: Vec<Match> = listed
+            .chain([(None, None)])
+            .flat_map(|(list, peer)| self.ports.of(flow, list).map(move |index| (index, peer)))
+            .filter_map(|(index, peer)| {
+                let Expectation { key, standing, same_host, .. } = &self.expectations[index];
+                let mirrored = flow.loopback && key.side == Side::Client;
+                let fits = *standing == Standing::Expected
+                    && (key.side == flow.side || mirrored)
+                    && (flow.loopback || !same_host);
+                fits.then_some(Match { expectation: index, peer, mirrored })
             })
-            .collect()
+            .collect();
+        // Where an address is on a list twice, it is the first.
+        matches.sort_by_key(|found| (found.expectation, found.peer));
+        matches.dedup_by_key(|found| found.expectation);
+        matches
     }
 
     /// Why a flow without a match has no business on its port; `None` where that cannot be said.
@@ -103,93 +134,38 @@ impl<'a> Matcher<'a> {
         if passes_through(flow, tally) || flow.loopback {
             return None;
         }
-        let found = |cause, fits: &dyn Fn(&Expectation) -> bool| {
-            self.ports
-                .of(flow)
-                .find(|&index| fits(&self.expectations[index]))
-                .map(|nearest| Stranger { nearest, cause })
+        let anyones = |standing, side| self.kinds.of(flow, (standing, side)).next();
+        let of_peer = |index: &Index<_>, fits: &dyn Fn(&Expectation) -> bool| {
+            let lists = self.addresses.lists(flow.peer);
+            let of_lists = lists.flat_map(|(list, _)| index.of(flow, Some(list)));
+            let declared = of_lists.filter(|&index| {
+                let expectation = &self.expectations[index];
+                matches!(expectation.peers, Peers::Declared(_)) && fits(expectation)
+            });
+            declared.min()
         };
-        let outdated = |standing: Standing| {
-            move |expectation: &Expectation| {
-                expectation.standing == standing && expectation.key.side == flow.side
-            }
+        let is_turned = |expectation: &Expectation| {
+            expectation.standing == Standing::Expected && expectation.key.side != flow.side
         };
-        let is_peer = |expectation: &Expectation| {
-            matches!(expectation.peers, Peers::Declared(_))
-                && self.peer(expectation, flow.peer).is_some()
-        };
-        let is_expected = |expectation: &Expectation| expectation.standing == Standing::Expected;
-        found(Cause::LegacyPort, &outdated(Standing::Legacy))
-            .or_else(|| found(Cause::PlaintextPort, &outdated(Standing::Replaced)))
-            .or_else(|| {
-                found(Cause::UnexpectedDirection, &|expectation| {
-                    is_expected(expectation)
-                        && expectation.key.side != flow.side
-                        && is_peer(expectation)
-                })
-            })
-            .or_else(|| {
-                let mut moved = self.former_ports.of(flow).filter(|&index| {
-                    let expectation = &self.expectations[index];
-                    expectation.key.side == flow.side && is_peer(expectation)
-                });
-                moved.next().map(|nearest| Stranger { nearest, cause: Cause::PortMoved })
-            })
+        let is_same_side = |expectation: &Expectation| expectation.key.side == flow.side;
+        let because = |cause| move |nearest| Stranger { nearest, cause };
+        anyones(Standing::Legacy, flow.side)
+            .map(because(Cause::LegacyPort))
+            .or_else(|| anyones(Standing::Replaced, flow.side).map(because(Cause::PlaintextPort)))
+            .or_else(|| of_peer(&self.ports, &is_turned).map(because(Cause::UnexpectedDirection)))
+            .or_else(|| of_peer(&self.former_ports, &is_same_side).map(because(Cause::PortMoved)))
             .or_else(|| {
                 // The host may talk to anyone on a port that others use too. A stranger at its own
                 // service is another matter.
-                found(Cause::UnexpectedPeer, &|expectation| {
-                    is_expected(expectation)
-                        && flow.side == Side::Server
-                        && expectation.key.side == Side::Server
-                })
+                let is_service = flow.side == Side::Server;
+                let service = anyones(Standing::Expected, flow.side).filter(|_| is_service);
+                service.map(because(Cause::UnexpectedPeer))
             })
     }
-
-    /// `None` where the address is not a peer, `Some(None)` where anyone is.
-    #[expect(clippy::option_option, reason = "not a peer, any peer, or the one that is listed")]
-    fn peer(&self, expectation: &Expectation, address: IpAddr) -> Option<Option<usize>> {
-        let Some(peers) = expectation.peers.listed() else {
-            return Some(None);
-        };
-        peers.iter().position(|peer| stands_for(peer, address, self.names)).map(Some)
-    }
 }
 
-impl Index {
-    fn add(&mut self, transport: Transport, ports: &BTreeSet<Ports>, index: usize) {
-        for ports in ports {
-            let Ports::Range { first, last } = *ports else { continue };
-            if (first..=last).len() > WIDE {
-                self.wide.push((transport, first..=last, index));
-                continue;
-            }
-            for port in first..=last {
-                self.by_port.entry((transport, port)).or_default().push(index);
-            }
-        }
-    }
-
-    fn of(&self, flow: &FlowId) -> impl Iterator<Item = usize> {
-        let (transport, port) = (flow.transport, flow.service_port);
-        let indexed = self.by_port.get(&(transport, port)).into_iter().flatten().copied();
-        let in_range = self
-            .wide
-            .iter()
-            .filter(move |(of, ports, _)| *of == transport && ports.contains(&port));
-        indexed.chain(in_range.map(|(_, _, index)| *index))
-    }
-}
-
-/// Whether an address is a peer's, as far as names are resolved.
-fn stands_for(peer: &Peer, address: IpAddr, names: &Names) -> bool {
-    match peer {
-        Peer::Net(net) => net.contains(&address),
-        Peer::Name(name) => names.get(name).is_some_and(|addresses| addresses.contains(&address)),
-        Peer::Below(domain) => names
-            .iter()
-            .any(|(name, addresses)| is_below(name, domain) && addresses.contains(&address)),
-    }
+fn has_name(peers: &[Peer]) -> bool {
+    peers.iter().any(|peer| !matches!(peer, Peer::Net(_)))
 }
 
 /// Whether it is known now which addresses a peer has.
@@ -201,10 +177,6 @@ pub fn is_resolved(peer: &Peer, names: &Names) -> bool {
             names.iter().any(|(name, addresses)| is_below(name, domain) && !addresses.is_empty())
         }
     }
-}
-
-fn is_below(name: &str, domain: &str) -> bool {
-    name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 /// Whether the host only passes the flow on: it is a client that never sent anything of its own.

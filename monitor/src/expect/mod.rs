@@ -3,6 +3,7 @@
 
 mod derive;
 mod documented;
+mod index;
 mod matching;
 #[cfg(test)]
 mod properties;
@@ -54,7 +55,7 @@ pub struct Expectation {
 }
 
 /// Whether a flow is expected, or only recognised when it is seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// It is expected.
     Expected,

@@ -1,6 +1,9 @@
 //! Attaches the programs to interfaces, beside whatever else is attached there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aya::programs::{
     LinkOrder, TcAttachType,
@@ -95,7 +98,7 @@ impl Attachments {
                 .interfaces
                 .entry(interface.index)
                 .or_insert_with(|| Attached { interface: interface.clone(), hooks: Vec::new() });
-            attached.interface.name.clone_from(&interface.name);
+            attached.interface.name = Arc::clone(&interface.name);
             attached.watch(object, self.mode, &mut self.made_qdiscs, &mut room, now);
         }
         room == 0
@@ -111,7 +114,7 @@ impl Attachments {
                 if watched.is_filter() {
                     self.made_qdiscs.remove(index);
                 }
-                tracing::warn!(interface = interface.name, hook = watched.hook, "{fault}");
+                tracing::warn!(interface = &*interface.name, hook = watched.hook, "{fault}");
                 watched.link = Err(fault);
                 watched.since = now;
                 lost.push(watched.told(interface));
@@ -139,8 +142,8 @@ impl Attachments {
     }
 
     /// The name of an interface.
-    pub fn name(&self, index: u32) -> Option<String> {
-        self.interfaces.get(&index).map(|attached| attached.interface.name.clone())
+    pub fn name(&self, index: u32) -> Option<Arc<str>> {
+        self.interfaces.get(&index).map(|attached| Arc::clone(&attached.interface.name))
     }
 }
 
@@ -148,7 +151,7 @@ impl Watched {
     fn told(&self, interface: &Interface) -> Hook {
         Hook {
             hook: self.hook,
-            interface: Some(interface.name.clone()),
+            interface: Some(interface.name.to_string()),
             fault: self.link.as_ref().err().cloned(),
             since: self.since,
         }
@@ -223,7 +226,7 @@ impl Attached {
                 continue;
             }
             // A name can be another's by now: the next list tells.
-            if if_nametoindex(self.interface.name.as_str()) != Ok(self.interface.index) {
+            if if_nametoindex(&*self.interface.name) != Ok(self.interface.index) {
                 return;
             }
             if *room == 0 {
@@ -246,15 +249,15 @@ impl Attached {
             };
             let link = link.map_err(|error| in_full(&error));
             if let Err(error) = &link
-                && if_nametoindex(self.interface.name.as_str()) == Ok(self.interface.index)
+                && if_nametoindex(&*self.interface.name) == Ok(self.interface.index)
             {
-                tracing::warn!(interface = self.interface.name, hook, error, "not attached");
+                tracing::warn!(interface = &*self.interface.name, hook, error, "not attached");
             }
             *room -= usize::from(link.is_ok());
             let since = now;
             match known {
                 Some(known) if link.is_ok() => {
-                    tracing::info!(interface = self.interface.name, hook, "attached");
+                    tracing::info!(interface = &*self.interface.name, hook, "attached");
                     self.hooks[known] = Watched { hook, program, direction, link, since };
                 }
                 Some(known) => self.hooks[known].link = link,

@@ -100,9 +100,8 @@ impl<K: Layout, V: Counts> CountMap<K, V> {
         self.capacity
     }
 
-    /// Every entry, summed over the CPUs. The counts only grow.
-    pub fn read(&mut self) -> Result<Vec<(K, V)>, Error> {
-        let mut entries = Vec::new();
+    /// Gives every entry to `each`, summed over the CPUs. The counts only grow.
+    pub fn read(&mut self, mut each: impl FnMut(K, V)) -> Result<(), Error> {
         let mut from = None;
         loop {
             let map = self.map.map().fd().as_fd();
@@ -115,11 +114,11 @@ impl<K: Layout, V: Counts> CountMap<K, V> {
             };
             let values = self.batch.values.chunks_exact(self.cpus);
             for (key, values) in self.batch.keys.iter().zip(values).take(filled.entries) {
-                entries.push((*key, sum(values.iter())));
+                each(*key, sum(values.iter()));
             }
             from = filled.next;
             if from.is_none() {
-                return Ok(entries);
+                return Ok(());
             }
         }
     }

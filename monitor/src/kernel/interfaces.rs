@@ -2,7 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the kernel has many kinds of devices")]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use monitor_common::packet::Link;
@@ -25,7 +25,7 @@ pub struct Interface {
     /// Its index, which a name can change hands of.
     pub index: u32,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// How packets are counted at it.
     pub place: Place,
 }
@@ -144,7 +144,7 @@ fn interface(message: &LinkMessage) -> Option<Interface> {
     let mut in_other_namespace = false;
     for attribute in &message.attributes {
         match attribute {
-            LinkAttribute::IfName(value) => name = Some(value.clone()),
+            LinkAttribute::IfName(value) => name = Some(value.as_str().into()),
             LinkAttribute::LinkNetNsId(_) => in_other_namespace = true,
             LinkAttribute::LinkInfo(infos) => {
                 kind = infos.iter().find_map(|info| match info {

@@ -29,6 +29,7 @@ pub use interfaces::{Interface, Interfaces, Place, watch_interfaces};
 pub use log::KernelLog;
 pub use machine::MachineHooks;
 pub use object::Object;
+pub use offsets::Reasons;
 pub use pins::Pins;
 pub use processes::holders;
 pub use routes::{Found, route_to};

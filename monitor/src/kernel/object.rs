@@ -12,13 +12,13 @@ use monitor_common::{
     Offsets, names, ports::PortBits,
 };
 
-use crate::observe::{PortSet, UNTOLD};
+use crate::observe::PortSet;
 
 use super::{
     Error,
     clock::{Ages, Clock},
     counts::CountMap,
-    offsets::Knowledge,
+    offsets::{Knowledge, Reasons},
     pins::Pins,
 };
 
@@ -59,7 +59,9 @@ pub struct Object {
     pub connections: CountMap<FlowKey, ConnectionCounts>,
     /// ICMP errors, and attempts to connect.
     pub events: CountMap<EventKey, EventCounts>,
-    known: Result<Knowledge, String>,
+    /// How this kernel calls its reasons to drop packets.
+    pub reasons: Reasons,
+    offsets: Result<(), String>,
     lost: PerCpuArray<MapData, u64>,
     ports: Array<MapData, PortBits>,
     probe_port: Array<MapData, u64>,
@@ -78,7 +80,10 @@ impl Object {
     /// Maps that are pinned go on where they were left.
     pub fn load(flows: u32, log: bool, pins: Option<&Pins>) -> Result<Self, Error> {
         let known = Knowledge::of_this_kernel().map_err(|error| error.to_string());
-        let offsets = known.as_ref().map_or_else(|_| Offsets::default(), |known| known.offsets);
+        let (offsets, reasons, known) = match known {
+            Ok(Knowledge { offsets, reasons }) => (offsets, reasons, Ok(())),
+            Err(error) => (Offsets::default(), Reasons::default(), Err(error)),
+        };
         let log_level = if log { u8::MAX } else { 0 };
         let mut loader = EbpfLoader::new();
         for (map, path) in pins.into_iter().flat_map(Pins::maps) {
@@ -127,7 +132,8 @@ impl Object {
             drops,
             connections,
             events,
-            known,
+            reasons,
+            offsets: known,
             lost,
             ports,
             probe_port,
@@ -151,19 +157,7 @@ impl Object {
 
     /// Whether the kernel's structs can be read, and why not.
     pub(super) fn offsets(&self) -> Result<(), &str> {
-        self.known.as_ref().map(|_| ()).map_err(String::as_str)
-    }
-
-    /// How this kernel calls a reason to drop packets.
-    pub fn reason(&self, number: u32) -> String {
-        match &self.known {
-            Ok(known) if !known.reasons.is_empty() => known
-                .reasons
-                .get(&number)
-                .cloned()
-                .unwrap_or_else(|| format!("unknown({number:#x})")),
-            _ => UNTOLD.to_owned(),
-        }
+        self.offsets.as_ref().copied().map_err(String::as_str)
     }
 
     /// The object itself, for the kernel's log.
@@ -224,7 +218,9 @@ mod tests {
         for name in TC_PROGRAMS {
             object.program(name).unwrap();
         }
-        assert_eq!(object.flows.read().unwrap(), []);
+        let mut entries = 0;
+        object.flows.read(|_, _| entries += 1).unwrap();
+        assert_eq!(entries, 0);
         assert_eq!(object.lost().unwrap(), Loss::ALL.map(|loss| (loss, 0)));
     }
 }

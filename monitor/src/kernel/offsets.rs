@@ -1,10 +1,11 @@
 //! Where the running kernel keeps what the programs read, and how it names its reasons to drop.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, sync::Arc};
 
 use monitor_common::Offsets;
 
 use super::btf::{self, Btf, BtfError};
+use crate::observe::UNTOLD;
 
 /// What the running kernel says of itself.
 #[derive(Clone, Debug)]
@@ -12,7 +13,27 @@ pub struct Knowledge {
     /// What the programs need to read its structs.
     pub offsets: Offsets,
     /// Names of the reasons to drop, without their common prefix; empty before 5.17.
-    pub reasons: BTreeMap<u32, String>,
+    pub reasons: Reasons,
+}
+
+/// Names of the reasons to drop, by the running kernel's numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Reasons(BTreeMap<u32, Arc<str>>);
+
+impl Reasons {
+    /// Whether the kernel names none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The name of a reason; [`UNTOLD`] where the kernel has none.
+    pub fn name(&self, number: u32) -> Arc<str> {
+        if self.is_empty() {
+            return UNTOLD.into();
+        }
+        let name = self.0.get(&number).cloned();
+        name.unwrap_or_else(|| format!("unknown({number:#x})").into())
+    }
 }
 
 /// Why the kernel's structs cannot be read.
@@ -74,13 +95,11 @@ fn offsets(btf: &Btf<'_>, watched_namespace: u32) -> Result<Offsets, BtfError> {
 }
 
 /// Numbers shift between kernels, names do not.
-fn reasons(btf: &Btf<'_>) -> BTreeMap<u32, String> {
-    btf.enumerators("skb_drop_reason")
-        .into_iter()
-        .map(|(number, name)| {
-            (number, name.strip_prefix("SKB_DROP_REASON_").unwrap_or(name).to_owned())
-        })
-        .collect()
+fn reasons(btf: &Btf<'_>) -> Reasons {
+    let named = btf.enumerators("skb_drop_reason").into_iter().map(|(number, name)| {
+        (number, name.strip_prefix("SKB_DROP_REASON_").unwrap_or(name).into())
+    });
+    Reasons(named.collect())
 }
 
 #[cfg(test)]
@@ -91,7 +110,7 @@ mod tests {
     fn this_kernel_is_known() {
         let known = Knowledge::of_this_kernel().unwrap();
         assert_eq!(known.offsets.drop_arguments, 4);
-        assert!(known.reasons.values().any(|name| name == "NETFILTER_DROP"));
+        assert!(known.reasons.0.values().any(|name| &**name == "NETFILTER_DROP"));
         let inode = fs::metadata("/proc/self/ns/net").unwrap().ino();
         assert_eq!(u64::from(known.offsets.watched_namespace), inode);
     }

@@ -3,6 +3,7 @@
 //! Pure: it names no kernel interface and reads no clock, so that a capture can stand in for the
 //! kernel.
 
+mod flows;
 mod ports;
 mod session;
 
@@ -10,8 +11,10 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
+pub use flows::{Flows, Sockets, What, Wire};
 use jiff::Timestamp;
 pub use monitor_common::{Counters, IcmpKind, Loss, Outcome, Side, Transport};
 pub use ports::PortSet;
@@ -46,7 +49,7 @@ pub struct Tally {
     /// When the last packet left for the peer.
     pub last_transmitted: Option<Timestamp>,
     /// Where connections of the flow were last seen to open, where it has a name.
-    pub interface: Option<String>,
+    pub interface: Option<Arc<str>>,
     /// What sockets of this host got; bytes begin with the IP header.
     pub socket_received: Counters,
     /// What sockets of this host sent; bytes begin with the IP header.
@@ -59,8 +62,8 @@ pub struct Tally {
     pub not_begun: Happened,
     /// Attempts of this host for which no local port was left.
     pub no_port: Happened,
-    /// What became of connections, as the sockets say.
-    pub outcomes: BTreeMap<Outcome, Happened>,
+    /// What became of connections, as the sockets say, each outcome once.
+    pub outcomes: Vec<(Outcome, Happened)>,
     /// Segments that this host sent again.
     pub retransmitted: Happened,
 }
@@ -72,7 +75,7 @@ pub const UNTOLD: &str = "unknown";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drop {
     /// The kernel's reason, without its prefix: `NETFILTER_DROP`.
-    pub reason: String,
+    pub reason: Arc<str>,
     /// They came in by a device; else this host sent them.
     pub received: bool,
     /// They ask for a connection.
@@ -86,7 +89,7 @@ pub struct Drop {
     /// When the last was dropped.
     pub last: Option<Timestamp>,
     /// The interface of the last, where it has a name.
-    pub interface: Option<String>,
+    pub interface: Option<Arc<str>>,
     /// The port of the last that is not the service's.
     pub port: u16,
 }
@@ -112,7 +115,7 @@ pub enum Route {
     /// By a device.
     Out {
         /// The device, where it has a name.
-        interface: Option<String>,
+        interface: Option<Arc<str>>,
         /// The next machine on the way, unless it is the peer.
         gateway: Option<IpAddr>,
     },
@@ -135,7 +138,7 @@ pub struct Happened {
 impl Drop {
     /// Whether this host's firewall dropped them, and they belong to connections that are open.
     pub fn cuts_sessions(&self) -> bool {
-        self.reason == "NETFILTER_DROP" && !self.opening && !self.datagram
+        &*self.reason == "NETFILTER_DROP" && !self.opening && !self.datagram
     }
 }
 
@@ -143,6 +146,28 @@ impl Tally {
     /// When the last packet was seen in either direction.
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.last_received.max(self.last_transmitted)
+    }
+
+    /// How often connections had an outcome.
+    pub fn times(&self, outcome: Outcome) -> u64 {
+        let mut outcomes = self.outcomes.iter();
+        outcomes.find(|(other, _)| *other == outcome).map_or(0, |(_, happened)| happened.times)
+    }
+
+    /// The same with other counts of the wire.
+    #[must_use]
+    pub fn with_wire(self, wire: Wire) -> Self {
+        let Wire { received, transmitted, forwarded, last_received, last_transmitted, interface } =
+            wire;
+        Self {
+            received,
+            transmitted,
+            forwarded,
+            last_received,
+            last_transmitted,
+            interface,
+            ..self
+        }
     }
 
     /// Packets on the wire, in both directions.
@@ -197,7 +222,7 @@ pub struct Snapshot {
     /// The moment.
     pub taken: Timestamp,
     /// Every flow in the map.
-    pub flows: BTreeMap<FlowId, Tally>,
+    pub flows: Flows,
     /// Flows that left the map since the last snapshot, with their final counts.
     pub evicted: Vec<(FlowId, Tally)>,
     /// How many flows are in the map of the wire.

@@ -158,13 +158,13 @@ fn failing(failing: &discrepancy::Failing) -> Failing {
             Attempt::NotSent { error } => Some(error_text(error)),
             Attempt::Refused | Attempt::Unanswered | Attempt::HalfOpen | Attempt::Lost => None,
         },
-        interface: interface.clone(),
+        interface: interface.as_deref().map(str::to_owned),
         cause: said.1,
         dropped: failing.dropped.iter().map(dropped).collect(),
         icmp: failing.icmp.iter().map(icmp_errors).collect(),
         route: route.as_ref().map(|route| match route {
             observe::Route::Out { interface, gateway } => Route {
-                interface: interface.clone(),
+                interface: interface.as_deref().map(str::to_owned),
                 gateway: gateway.map(|gateway| gateway.to_string()),
                 error: None,
             },
@@ -192,12 +192,12 @@ fn icmp_errors(errors: &observe::IcmpErrors) -> IcmpErrors {
 
 fn dropped(drop: &observe::Drop) -> Dropped {
     Dropped {
-        reason: drop.reason.clone(),
+        reason: drop.reason.to_string(),
         received: drop.received,
         packets: drop.packets,
         first: drop.first,
         last: drop.last,
-        interface: drop.interface.clone(),
+        interface: drop.interface.as_deref().map(str::to_owned),
     }
 }
 

@@ -5,13 +5,16 @@
 
 use std::{
     collections::HashMap,
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use jiff::Timestamp;
+
+/// What is compressed at once: a call for each few bytes takes most of the time otherwise.
+const CHUNK: usize = 32 << 10;
 
 /// Versions of a page at once.
 const VERSIONS: usize = 2;
@@ -57,6 +60,8 @@ impl Pages {
         make: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<Bytes> {
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of an older report go with it, unless they are being sent.
+        pages.values_mut().for_each(|old| drop(old.latest.take_if(|page| page.taken != taken)));
         let versions = pages.entry(kind).or_default();
         let page = match versions.usable(taken) {
             Some(page) => page,
@@ -72,8 +77,6 @@ impl Versions {
         if self.latest.as_ref().is_some_and(|page| page.taken == taken) {
             return self.latest.clone();
         }
-        // Unless it is being sent, the latest one goes when it is replaced.
-        self.latest = None;
         self.alive.retain(|page| page.strong_count() > 0);
         if self.alive.len() >= VERSIONS {
             self.latest = self.alive.last().and_then(Weak::upgrade);
@@ -92,9 +95,10 @@ impl Versions {
 fn made(make: impl FnOnce(&mut dyn Write) -> io::Result<()>, gzip: bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if gzip {
-        let mut encoder = GzEncoder::new(&mut bytes, Compression::fast());
+        let encoder = GzEncoder::new(&mut bytes, Compression::fast());
+        let mut encoder = BufWriter::with_capacity(CHUNK, encoder);
         make(&mut encoder)?;
-        encoder.finish()?;
+        encoder.into_inner()?.finish()?;
     } else {
         make(&mut bytes)?;
     }

@@ -2,23 +2,23 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{Event, FlowCounts, FlowKey, Loss};
+use monitor_common::{FlowKey, Loss};
 use tokio::sync::watch;
 
-use super::routes;
-use super::sessions::{FOLLOW_EVERY, is_troubled, sessions};
+use super::{
+    routes,
+    sessions::{FOLLOW_EVERY, is_troubled, sessions},
+    tallies::{Tallies, flow_id, flow_key, wire},
+};
 use crate::{
     kernel::{
         self, Ages, Attachments, Interfaces, MachineHooks, Mode, Object, listeners, open_flows,
     },
-    observe::{
-        Drop, FlowId, Happened, Hook, IcmpErrors, Listening, Outcome, PortSet, RETRANSMIT, Side,
-        Snapshot, Tally, Transport,
-    },
+    observe::{FlowId, Flows, Hook, Listening, PortSet, RETRANSMIT, Snapshot, Tally, Transport},
 };
 
 /// How long a flow has to be idle before it makes room for others.
@@ -107,86 +107,23 @@ impl KernelSource {
     pub fn snapshot(&mut self, now: Timestamp, followed: bool) -> Result<Snapshot, kernel::Error> {
         let taken_away = self.attachments.find_lost(&mut self.object, now);
         self.retry_attaching(now)?;
-        let counted = self.object.flows.read()?;
-        let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
         let ages = self.object.ages()?;
+        let attachments = &self.attachments;
+        let mut tallies = Tallies::new(attachments, ages, now);
+        let Object { flows, sockets, drops, events, connections, reasons, .. } = &mut self.object;
+        flows.read(|key, counts| tallies.wire(&key, &counts))?;
+        sockets.read(|key, counts| tallies.sockets(&key, &counts))?;
+        drops.read(|key, counts| tallies.drop(&key, &counts, reasons))?;
+        events.read(|key, counts| tallies.event(&key, &counts))?;
+        connections.read(|key, counts| tallies.connections(&key, &counts))?;
+        let mut flows = tallies.complete();
+        let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
         let unplaced = lost.get(&Loss::Unplaced).copied().unwrap_or(0);
         if unplaced > self.unplaced && now.duration_since(self.placed).abs() >= PLACE_EVERY {
             self.unplaced = unplaced;
             self.place_open_connections(now)?;
         }
-        let mut flows = BTreeMap::new();
-        for (key, counts) in &counted {
-            if let Some(id) = flow_id(key) {
-                flows.insert(id, self.with_wire(Tally::default(), counts, ages, now));
-            }
-        }
-        let at = |jiffies| moment(ages, jiffies, now);
-        for (key, counts) in self.object.sockets.read()? {
-            if let Some(id) = flow_id(&key) {
-                let tally: &mut Tally = flows.entry(id).or_default();
-                tally.socket_received = counts.received;
-                tally.socket_transmitted = counts.transmitted;
-            }
-        }
-        let dropped = self.object.drops.read()?;
-        for (key, counts) in &dropped {
-            if let Some(id) = flow_id(&key.flow) {
-                let dropped: &mut Vec<Drop> = &mut flows.entry(id).or_default().dropped;
-                // Most flows have one, and there may be very many flows.
-                dropped.reserve_exact(1);
-                dropped.push(Drop {
-                    reason: self.object.reason(key.reason()),
-                    received: key.received(),
-                    opening: key.opening(),
-                    // Answers are only placed where a request was.
-                    datagram: id.transport == Transport::Udp
-                        && key.received() == (id.side == Side::Server),
-                    packets: counts.packets,
-                    first: at(counts.first),
-                    last: at(counts.last),
-                    interface: self.attachments.name(counts.interface),
-                    port: counts.port,
-                });
-            }
-        }
-        let events = self.object.events.read()?;
-        for (key, counts) in &events {
-            let (Some(id), Some(event)) = (flow_id(&key.flow), key.event()) else { continue };
-            let tally = flows.entry(id).or_default();
-            let (first, last) = (at(counts.first), at(counts.last));
-            match event {
-                Event::Icmp { kind, received } => {
-                    let packets = counts.times;
-                    tally.icmp.push(IcmpErrors { kind, received, packets, first, last });
-                }
-                Event::Attempt => tally.not_begun = Happened { times: counts.times, last },
-                Event::NoPort => tally.no_port = Happened { times: counts.times, last },
-            }
-        }
-        for (key, counts) in self.object.connections.read()? {
-            if let Some(id) = flow_id(&key) {
-                let tally = flows.entry(id).or_default();
-                tally.outcomes = Outcome::ALL
-                    .into_iter()
-                    .zip(counts.outcomes.into_iter().zip(counts.last))
-                    .filter(|(_, (times, _))| *times > 0)
-                    .map(|(outcome, (times, last))| (outcome, Happened { times, last: at(last) }))
-                    .collect();
-                tally.retransmitted =
-                    Happened { times: counts.retransmitted, last: at(counts.last_retransmitted) };
-                // Read after the attempts, so that what has begun is among them, or more.
-                tally.not_begun.times = tally.not_begun.times.saturating_sub(counts.begun);
-            }
-        }
-        let evicted = self.evict(&counted, &mut flows, ages, now)?;
-        let is_gone = |key: &FlowKey| flow_id(key).is_none_or(|id| !flows.contains_key(&id));
-        for (key, _) in dropped.iter().filter(|(key, _)| is_gone(&key.flow)) {
-            self.object.drops.evict(*key)?;
-        }
-        for (key, _) in events.iter().filter(|(key, _)| is_gone(&key.flow)) {
-            self.object.events.evict(*key)?;
-        }
+        let evicted = self.evict(&mut flows, ages, now)?;
         let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
         let is_followed = followed && now.duration_since(self.looked).abs() >= FOLLOW_EVERY;
         let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
@@ -199,8 +136,8 @@ impl KernelSource {
         };
         Ok(Snapshot {
             taken: now,
+            entries: flows.wire().count(),
             flows,
-            entries: counted.len() - evicted.len(),
             evicted,
             capacity: self.object.flows.capacity(),
             lost,
@@ -278,58 +215,43 @@ impl KernelSource {
     /// Makes room when three quarters of the map are taken.
     fn evict(
         &mut self,
-        counted: &[(FlowKey, FlowCounts)],
-        flows: &mut BTreeMap<FlowId, Tally>,
+        flows: &mut Flows,
         ages: Ages,
         now: Timestamp,
     ) -> Result<Vec<(FlowId, Tally)>, kernel::Error> {
         let capacity = usize::try_from(self.object.flows.capacity()).unwrap_or(usize::MAX);
-        if counted.len() < capacity / 4 * 3 {
+        if flows.wire().count() < capacity / 4 * 3 {
             return Ok(Vec::new());
         }
+        let is_idle = |seen: Option<Timestamp>| {
+            seen.is_none_or(|seen| now.duration_since(seen) > EVICT_AFTER)
+        };
+        let idle = flows.wire().filter(|(_, wire)| is_idle(wire.last_seen()));
         let mut evicted = Vec::new();
-        for (key, _) in counted {
-            let Some(id) = flow_id(key) else { continue };
-            let idle = flows
-                .get(&id)
-                .and_then(Tally::last_seen)
-                .is_none_or(|seen| now.duration_since(seen) > EVICT_AFTER);
-            if idle && let Some(counts) = self.object.flows.evict(*key)? {
-                let others = flows.remove(&id).unwrap_or_default();
-                evicted.push((id, self.with_wire(others, &counts, ages, now)));
-                self.object.sockets.evict(*key)?;
-                self.object.connections.evict(*key)?;
-            }
+        for (flow, _) in idle {
+            let key = flow_key(flow);
+            let Some(counts) = self.object.flows.evict(key)? else { continue };
+            self.object.sockets.evict(key)?;
+            self.object.connections.evict(key)?;
+            let last = wire(&counts, &self.attachments, ages, now);
+            evicted.extend(flows.get(*flow).map(|tally| (*flow, tally.with_wire(last))));
         }
+        if evicted.is_empty() {
+            return Ok(evicted);
+        }
+        // What the other hooks counted of them goes with them.
+        let gone: BTreeSet<FlowId> = evicted.iter().map(|(flow, _)| *flow).collect();
+        let is_gone = |key: &FlowKey| flow_id(key).is_none_or(|flow| gone.contains(&flow));
+        let (mut drops, mut events) = (Vec::new(), Vec::new());
+        self.object.drops.read(|key, _| drops.extend(is_gone(&key.flow).then_some(key)))?;
+        self.object.events.read(|key, _| events.extend(is_gone(&key.flow).then_some(key)))?;
+        for key in drops {
+            self.object.drops.evict(key)?;
+        }
+        for key in events {
+            self.object.events.evict(key)?;
+        }
+        flows.retain(|flow| !gone.contains(flow));
         Ok(evicted)
     }
-
-    fn with_wire(&self, others: Tally, counts: &FlowCounts, ages: Ages, now: Timestamp) -> Tally {
-        Tally {
-            received: counts.received,
-            transmitted: counts.transmitted,
-            forwarded: counts.forwarded,
-            last_received: moment(ages, counts.last_received, now),
-            last_transmitted: moment(ages, counts.last_transmitted, now),
-            interface: self.attachments.name(counts.interface),
-            ..others
-        }
-    }
-}
-
-/// When a time in jiffies was; `None` for never.
-fn moment(ages: Ages, jiffies: u64, now: Timestamp) -> Option<Timestamp> {
-    let age = SignedDuration::try_from(ages.age(jiffies)?).ok()?;
-    now.checked_sub(age).ok()
-}
-
-/// `None` for a key that no program of ours can have written.
-pub fn flow_id(key: &FlowKey) -> Option<FlowId> {
-    Some(FlowId {
-        service_port: key.service_port(),
-        transport: key.transport()?,
-        side: key.side()?,
-        loopback: key.loopback(),
-        peer: IpAddr::V6(Ipv6Addr::from(key.peer_octets())).to_canonical(),
-    })
 }

@@ -4,5 +4,7 @@ pub mod capture;
 mod kernel;
 mod routes;
 mod sessions;
+mod tallies;
 
-pub use kernel::{KernelSource, flow_id};
+pub use kernel::KernelSource;
+pub use tallies::flow_id;

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     kernel::{Attachments, Found, route_to},
-    observe::{FlowId, Route, Tally},
+    observe::{Flows, Route, What},
 };
 
 /// How old an attempt is that the route of this moment can speak for: snapshots are a second apart.
@@ -23,13 +23,13 @@ const MOST_ROUTES: usize = 16;
 pub(super) fn routes(
     attachments: &Attachments,
     asked: &BTreeSet<IpAddr>,
-    flows: &BTreeMap<FlowId, Tally>,
+    flows: &Flows,
     now: Timestamp,
 ) -> BTreeMap<IpAddr, Route> {
     let is_recent = |at: Timestamp| now.duration_since(at) <= RECENT;
-    let not_begun = flows.iter().filter(|(_, tally)| {
-        tally.not_begun.times > 0 && tally.not_begun.last.is_some_and(is_recent)
-    });
+    let not_begun = flows
+        .happened()
+        .filter(|(_, (what, when))| *what == What::NotBegun && when.last.is_some_and(is_recent));
     let urgent: BTreeSet<IpAddr> = not_begun.map(|(flow, _)| flow.peer).collect();
     let peers = urgent.iter().chain(asked.difference(&urgent)).take(MOST_ROUTES);
     let routes = peers.filter_map(|&peer| match route_to(peer) {

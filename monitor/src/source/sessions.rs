@@ -1,13 +1,13 @@
 //! When the open sessions are looked at, and which of them are kept.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::kernel::flow_id;
+use super::tallies::flow_id;
 use crate::{
     kernel::{self, OpenSocket},
-    observe::{FlowId, PortSet, Session, Tally, Transport},
+    observe::{FlowId, Flows, PortSet, Session, Transport, What},
 };
 
 /// How often sessions are looked at while nothing happens to those that are followed.
@@ -21,13 +21,14 @@ const MOST: usize = 4096;
 
 /// Whether segments were sent again a short time ago, or segments of open connections dropped by the
 /// firewall. Without either no session needs a look, which costs a walk through all sockets.
-pub(super) fn is_troubled(flows: &BTreeMap<FlowId, Tally>, now: Timestamp) -> bool {
+pub(super) fn is_troubled(flows: &Flows, now: Timestamp) -> bool {
     let is_recent =
         |at: Option<Timestamp>| at.is_some_and(|at| now.duration_since(at) <= TROUBLED_FOR);
-    flows.iter().filter(|(flow, _)| flow.transport == Transport::Tcp).any(|(_, tally)| {
-        let cut = tally.dropped.iter().any(|drop| drop.cuts_sessions() && is_recent(drop.last));
-        cut || is_recent(tally.retransmitted.last)
-    })
+    let is_tcp = |flow: &FlowId| flow.transport == Transport::Tcp;
+    let mut dropped = flows.dropped().filter(|(flow, _)| is_tcp(flow));
+    let mut happened = flows.happened();
+    dropped.any(|(_, drop)| drop.cuts_sessions() && is_recent(drop.last))
+        || happened.any(|(_, (what, when))| *what == What::Retransmitted && is_recent(when.last))
 }
 
 /// The open sessions on documented ports, those first that send again, and how many were left out.

@@ -67,30 +67,29 @@ impl Kernel {
     /// Reads the maps, and says where they differ from what should be in them.
     pub fn difference(&mut self) -> Result<Option<String>, Box<dyn Error>> {
         let mut flows = HashMap::new();
-        for (key, mut counts) in self.object.flows.read()? {
+        let mut never_seen = None;
+        self.object.flows.read(|key, mut counts| {
             let times = [
                 (counts.received.packets, &mut counts.last_received),
                 (counts.transmitted.packets, &mut counts.last_transmitted),
             ];
             for (packets, last) in times {
                 if packets > 0 && *last == 0 {
-                    return Ok(Some(format!("{key:?} was never seen")));
+                    never_seen = Some(format!("{key:?} was never seen"));
                 }
                 *last = 0;
             }
             flows.insert(key, counts);
-        }
-        let events: HashMap<_, _> = self
-            .object
-            .events
-            .read()?
-            .into_iter()
-            .map(|(key, counts)| (key, counts.times))
-            .collect();
+        })?;
+        let mut events = HashMap::new();
+        self.object.events.read(|key, counts| {
+            events.insert(key, counts.times);
+        })?;
         let lost: Vec<u64> = self.object.lost()?.into_iter().map(|(_, packets)| packets).collect();
         let Model { flows: expected_flows, events: expected_events, lost: expected_lost, .. } =
             &self.model;
-        Ok(first_difference(&flows, expected_flows)
+        Ok(never_seen
+            .or_else(|| first_difference(&flows, expected_flows))
             .or_else(|| first_difference(&events, expected_events))
             .or_else(|| {
                 (lost != expected_lost).then(|| format!("lost {lost:?}, not {expected_lost:?}"))

@@ -82,6 +82,7 @@ product = "ibm-backup-recovery"
 roles = ["host"]
 peers.cluster = ["10.20.0.0/24"]
 END
+cp /etc/backupflow/config.toml /packages/
 # The same, but for a test's patience.
 mkdir -p /etc/systemd/system/backupflow.service.d
 printf '[Service]\nWatchdogSec=3\n' > /etc/systemd/system/backupflow.service.d/test.conf
@@ -188,5 +189,30 @@ pgrep backupflow && fail "it still runs"
 dpkg --purge backupflow > /dev/null 2>&1 || fail "dpkg"
 [ ! -e /etc/backupflow/config.toml ] || fail "the config is left"
 [ ! -e /var/lib/backupflow ] || fail "the state is left"
+
+step "rpm: its scripts at install, upgrade and removal, as Debian's rpm runs them"
+userdel backupflow
+rm -r /etc/systemd/system/backupflow.service.d
+rpm --install --nodeps /packages/backupflow-*-1.x86_64.rpm || fail "rpm"
+is "enabled" disabled "$(systemctl is-enabled backupflow)"
+is "running" inactive "$(systemctl is-active backupflow)"
+is "the place for counts" backupflow "$(stat --format %U /sys/fs/bpf/backupflow)"
+cp /packages/config.toml /etc/backupflow/
+systemctl enable --now --quiet backupflow || fail "it does not start"
+holds_three_rights
+send 100
+until_is "datagrams" 100 counted
+main=$(show MainPID)
+rpm --upgrade --nodeps /packages/backupflow-*-2.x86_64.rpm || fail "rpm"
+[ "$(show MainPID)" != "$main" ] || fail "the old program runs on"
+is "enabled" enabled "$(systemctl is-enabled backupflow)"
+send 10
+until_is "datagrams" 110 counted
+holds_three_rights
+rpm --erase backupflow || fail "rpm"
+pgrep backupflow && fail "it still runs"
+[ ! -e /sys/fs/bpf/backupflow ] || fail "counts are left"
+[ ! -e /etc/systemd/system/multi-user.target.wants/backupflow.service ] || fail "it is still enabled"
+cmp --quiet /packages/config.toml /etc/backupflow/config.toml.rpmsave || fail "the config is lost"
 
 echo "all passed"

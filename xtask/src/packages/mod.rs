@@ -24,7 +24,7 @@ const TOOLS: [(&str, &str); 3] =
 /// The oldest Debian that the packages are for, and what the tests take there.
 const SUITE: &str = "bookworm";
 const INSIDE: &str =
-    "--include=systemd,systemd-sysv,dbus,iproute2,nftables,netcat-openbsd,curl,jq,procps";
+    "--include=systemd,systemd-sysv,dbus,iproute2,nftables,netcat-openbsd,curl,jq,procps,rpm";
 
 const GUEST: &str = include_str!("guest.sh");
 
@@ -70,7 +70,7 @@ struct Machine(PathBuf);
 
 impl Machine {
     /// Unpacks them, and puts the packages and the tests there.
-    fn unpack(base: &Path, packages: [&Path; 2]) -> anyhow::Result<Self> {
+    fn unpack(base: &Path, packages: [&Path; 4]) -> anyhow::Result<Self> {
         let machine = Self(folder().join("machine"));
         machine.remove();
         fs::create_dir_all(machine.0.join("packages"))?;
@@ -130,9 +130,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
     setup::ensure_packages(&TOOLS)?;
     dist::run()?;
     let (old, new) = (dist::deb("1")?, dist::deb("2")?);
+    let (old_rpm, new_rpm) = (dist::rpm("1")?, dist::rpm("2")?);
     let base = base()?;
-    let log = Machine::unpack(&base, [&old, &new])?.boot()?;
+    let log = Machine::unpack(&base, [&old, &new, &old_rpm, &new_rpm])?.boot()?;
     fs::remove_file(new)?;
+    fs::remove_file(new_rpm)?;
     print!("{log}");
     if log.lines().last() != Some("all passed") {
         bail!("the packages do not do what they should");

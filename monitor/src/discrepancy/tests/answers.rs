@@ -16,7 +16,7 @@ impl Bench {
     fn drops(&mut self, id: FlowId, reason: &str, received: bool, packets: u64) {
         let last = Some(self.now());
         self.flow(id).dropped = vec![Drop {
-            reason: reason.to_owned(),
+            reason: reason.into(),
             received,
             opening: false,
             datagram: false,

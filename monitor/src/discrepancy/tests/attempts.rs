@@ -166,7 +166,7 @@ fn attempts_that_are_dropped_without_a_reason_fail_without_a_cause_and_count_onc
     let drop = |bench: &mut Bench, packets| {
         let last = Some(bench.now());
         bench.flow(vdi).dropped = vec![crate::observe::Drop {
-            reason: crate::observe::UNTOLD.to_owned(),
+            reason: crate::observe::UNTOLD.into(),
             received: false,
             opening: true,
             datagram: false,

@@ -18,7 +18,7 @@ fn with_sockets() -> Bench {
 impl Bench {
     fn established(&mut self, times: u64) {
         let last = Some(self.now());
-        self.flow(agent()).outcomes.insert(Outcome::Established, Happened { times, last });
+        self.flow(agent()).outcomes = vec![(Outcome::Established, Happened { times, last })];
     }
 
     /// The peer asks again and again, this host answers, and a session beside it goes on or not.

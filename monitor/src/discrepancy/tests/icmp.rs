@@ -86,7 +86,7 @@ fn firewall_that_no_longer_rejects_drops() {
     let agent = flow(Side::Server, "10.20.0.7", 50051);
     let drop = |bench: &mut Bench| {
         let last = Some(bench.now());
-        let reason = "NETFILTER_DROP".to_owned();
+        let reason = "NETFILTER_DROP".into();
         bench.flow(agent).dropped = vec![crate::observe::Drop {
             reason,
             received: true,

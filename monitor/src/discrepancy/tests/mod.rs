@@ -22,7 +22,8 @@ use crate::{
     config,
     expect::{Expectation, Names, expectations},
     observe::{
-        Counters, FlowId, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally, Transport,
+        Counters, FlowId, Flows, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally,
+        Transport,
     },
 };
 
@@ -57,6 +58,7 @@ struct Bench {
     ledger: Ledger,
     expectations: Vec<Expectation>,
     names: Names,
+    flows: BTreeMap<FlowId, Tally>,
     snapshot: Snapshot,
 }
 
@@ -67,9 +69,10 @@ impl Bench {
             ledger: Ledger::new(started),
             expectations: expectations(&config::parse("test.toml", CONFIG).unwrap()),
             names: Names::new(),
+            flows: BTreeMap::new(),
             snapshot: Snapshot {
                 taken: started,
-                flows: BTreeMap::new(),
+                flows: Flows::default(),
                 evicted: Vec::new(),
                 entries: 0,
                 capacity: 16,
@@ -93,10 +96,9 @@ impl Bench {
     }
 
     fn flow(&mut self, id: FlowId) -> &mut Tally {
-        self.snapshot
-            .flows
+        self.flows
             .entry(id)
-            .or_insert(Tally { interface: Some("eth0".to_owned()), ..Tally::default() })
+            .or_insert_with(|| Tally { interface: Some("eth0".into()), ..Tally::default() })
     }
 
     fn receive(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
@@ -130,6 +132,7 @@ impl Bench {
     }
 
     fn assess(&mut self) -> Assessment {
+        self.snapshot.flows = self.flows.clone().into_iter().collect();
         self.ledger.assess(&self.snapshot, &self.expectations, &self.names)
     }
 

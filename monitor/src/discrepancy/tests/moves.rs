@@ -160,7 +160,7 @@ fn flow_that_leaves_the_map_takes_its_past_along() {
     bench.assess();
     bench.accept(agent(OLD));
     assert_eq!(bench.counted(), (2, vec![2]));
-    let tally = bench.snapshot.flows.remove(&agent(OLD)).unwrap();
+    let tally = bench.flows.remove(&agent(OLD)).unwrap();
     bench.snapshot.evicted.push((agent(OLD), tally));
     assert_eq!(bench.counted(), (2, vec![]));
     bench.snapshot.evicted.clear();

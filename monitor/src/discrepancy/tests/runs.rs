@@ -21,7 +21,7 @@ fn restart(bench: &mut Bench, seconds: i64) {
     bench.wait(seconds);
     assert_eq!(memory.fault(bench.now()), None);
     bench.ledger = Ledger::resume(memory, bench.now());
-    bench.snapshot.flows.clear();
+    bench.flows.clear();
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn counts_that_go_on_say_no_more_than_was_known() {
     bench.receive(backup(), syn);
     bench.transmit(backup(), rst);
     assert_eq!(bench.verdict(BACKUP).0, Verdict::Refused);
-    let flows = bench.snapshot.flows.clone();
+    let flows = bench.flows.clone();
     restart(&mut bench, 10);
-    bench.snapshot.flows = flows;
+    bench.flows = flows;
     // The last answer was an RST.
     assert_eq!(bench.judge(BACKUP).last_success, Some(success));
     bench.wait(1);
@@ -141,7 +141,7 @@ fn success_of_a_flow_that_left_the_map_is_kept() {
     let mut bench = Bench::new();
     let success = bench.now();
     succeed(&mut bench);
-    let tally = bench.snapshot.flows.remove(&backup()).unwrap();
+    let tally = bench.flows.remove(&backup()).unwrap();
     bench.snapshot.evicted.push((backup(), tally));
     bench.wait(1);
     bench.assess();
@@ -195,7 +195,7 @@ fn success_goes_with_its_peer_and_its_port() {
         ] {
             let mut bench = Bench::new();
             succeed(&mut bench);
-            bench.snapshot.flows.clear();
+            bench.flows.clear();
             bench.wait(10);
             if is_restart {
                 restart(&mut bench, 0);

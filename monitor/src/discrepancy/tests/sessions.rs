@@ -38,7 +38,7 @@ fn unanswered(times: u8, heard: i64) -> Session {
 /// A segment of an open session that the firewall drops.
 fn dropped(session: &Session, packets: u64, first: Timestamp, last: Timestamp) -> Drop {
     Drop {
-        reason: "NETFILTER_DROP".to_owned(),
+        reason: "NETFILTER_DROP".into(),
         received: true,
         opening: false,
         datagram: false,
@@ -123,7 +123,7 @@ fn packets_that_are_too_big_name_the_mtu() {
     let mut bench = bench();
     let full = Session { unacknowledged: 10 * MSS, segments: 10, ..unanswered(6, 13) };
     let now = bench.now();
-    let drop = Drop { reason: "PKT_TOO_BIG".to_owned(), ..dropped(&full, 1, now, now) };
+    let drop = Drop { reason: "PKT_TOO_BIG".into(), ..dropped(&full, 1, now, now) };
     bench.flow(full.flow).dropped.push(drop);
     assert_eq!(bench.look(full), degraded(Cause::Mtu));
 }
@@ -259,7 +259,7 @@ fn drops_of_other_sessions_prove_nothing() {
     for other in [
         Drop { port: 40_001, ..drop.clone() },
         Drop { opening: true, ..drop.clone() },
-        Drop { reason: "TCP_OLD_DATA".to_owned(), ..drop.clone() },
+        Drop { reason: "TCP_OLD_DATA".into(), ..drop.clone() },
         Drop { received: false, ..drop },
     ] {
         bench.flow(session.flow).dropped = vec![other];

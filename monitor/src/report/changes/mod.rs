@@ -88,9 +88,16 @@ impl Changes {
         let is_over = |place: &String, open: &Finding| {
             !found.contains_key(place) && (open.verdict != UNEXPECTED || all_listed)
         };
-        for (place, finding) in self.open.iter().filter(|(place, open)| is_over(place, open)) {
+        let over: Vec<_> = self.open.iter().filter(|(place, open)| is_over(place, open)).collect();
+        let said: BTreeMap<String, &'static str> = if over.is_empty() {
+            BTreeMap::new()
+        } else {
+            let expectations = report.expectations.iter();
+            expectations.map(|other| (other.place(), other.verdict.name())).collect()
+        };
+        for (place, finding) in over {
             let lasted = report.taken.duration_since(finding.since);
-            let now = now(report, finding);
+            let now = now(&said, finding);
             changes.push((place.clone(), Change::Closed(finding.clone(), lasted, now)));
         }
         for (place, change) in &changes {
@@ -177,10 +184,9 @@ fn unexpected(stranger: &Unexpected) -> Finding {
 }
 
 /// What is said now of what was a discrepancy.
-fn now(report: &Report, finding: &Finding) -> &'static str {
-    let mut expectations = report.expectations.iter();
-    match expectations.find(|expectation| expectation.place() == finding.place) {
-        Some(expectation) => expectation.verdict.name(),
+fn now(said: &BTreeMap<String, &'static str>, finding: &Finding) -> &'static str {
+    match said.get(&finding.place) {
+        Some(verdict) => verdict,
         None if finding.verdict == UNEXPECTED => "no longer seen",
         None => "no longer expected",
     }

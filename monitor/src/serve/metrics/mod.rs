@@ -61,9 +61,9 @@ impl Families {
         families
     }
 
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn write(mut self, out: &mut dyn Write) -> io::Result<()> {
         for (name, kind, help) in METRICS {
-            if let Some(lines) = self.0.get(name) {
+            if let Some(lines) = self.0.remove(name) {
                 let kind = format!("{kind:?}").to_lowercase();
                 write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}")?;
             }

@@ -66,7 +66,7 @@ impl Capture {
         });
         Snapshot {
             taken,
-            flows: self.flows.clone(),
+            flows: self.flows.iter().map(|(flow, tally)| (*flow, tally.clone())).collect(),
             evicted: Vec::new(),
             entries: self.flows.len(),
             capacity: 0,

@@ -58,8 +58,8 @@ fn conclude(
     frames: u64,
 ) {
     let snapshot = capture.snapshot(last);
-    let of_flows =
-        snapshot.flows.values().map(|tally| tally.received.packets + tally.transmitted.packets);
+    let flows = snapshot.flows.wire();
+    let of_flows = flows.map(|(_, wire)| wire.received.packets + wire.transmitted.packets);
     let counted = of_flows.sum::<u64>() + snapshot.lost.values().sum::<u64>();
     assert!(counted <= frames, "{counted} of {frames} frames");
     let assessment = ledger.assess(&snapshot, &EXPECTATIONS, &Names::new());

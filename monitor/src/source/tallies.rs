@@ -1,0 +1,175 @@
+//! From what the maps have to the flows of a snapshot.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use monitor_common::{
+    ConnectionCounts, DropCounts, DropKey, Event, EventCounts, EventKey, FlowCounts, FlowKey,
+};
+
+use crate::{
+    kernel::{Ages, Attachments, Reasons},
+    observe::{
+        Drop, FlowId, Flows, Happened, IcmpErrors, Outcome, Side, Sockets, Transport, What, Wire,
+    },
+};
+
+/// Takes the maps in, one entry after the other.
+pub(super) struct Tallies<'a> {
+    flows: Flows,
+    /// Attempts of this host, begun or not.
+    attempts: HashMap<FlowId, Happened>,
+    attachments: &'a Attachments,
+    ages: Ages,
+    now: Timestamp,
+}
+
+impl<'a> Tallies<'a> {
+    /// Nothing yet.
+    pub(super) fn new(attachments: &'a Attachments, ages: Ages, now: Timestamp) -> Self {
+        Self { flows: Flows::default(), attempts: HashMap::new(), attachments, ages, now }
+    }
+
+    /// What was seen of a flow on the wire.
+    pub(super) fn wire(&mut self, key: &FlowKey, counts: &FlowCounts) {
+        if let Some(flow) = flow_id(key) {
+            self.flows.add_wire(flow, wire(counts, self.attachments, self.ages, self.now));
+        }
+    }
+
+    /// What its sockets got and sent.
+    pub(super) fn sockets(&mut self, key: &FlowKey, counts: &FlowCounts) {
+        if let Some(flow) = flow_id(key) {
+            let FlowCounts { received, transmitted, .. } = *counts;
+            self.flows.add_sockets(flow, Sockets { received, transmitted });
+        }
+    }
+
+    /// What was dropped of it for one reason.
+    pub(super) fn drop(&mut self, key: &DropKey, counts: &DropCounts, reasons: &Reasons) {
+        let Some(flow) = flow_id(&key.flow) else { return };
+        let drop = Drop {
+            reason: reasons.name(key.reason()),
+            received: key.received(),
+            opening: key.opening(),
+            // Answers are only placed where a request was.
+            datagram: flow.transport == Transport::Udp
+                && key.received() == (flow.side == Side::Server),
+            packets: counts.packets,
+            first: self.at(counts.first),
+            last: self.at(counts.last),
+            interface: self.attachments.name(counts.interface),
+            port: counts.port,
+        };
+        self.flows.add_drop(flow, drop);
+    }
+
+    /// ICMP errors, or attempts of this host.
+    pub(super) fn event(&mut self, key: &EventKey, counts: &EventCounts) {
+        let (Some(flow), Some(event)) = (flow_id(&key.flow), key.event()) else { return };
+        let (times, first, last) = (counts.times, self.at(counts.first), self.at(counts.last));
+        match event {
+            Event::Icmp { kind, received } => {
+                let errors = IcmpErrors { kind, received, packets: times, first, last };
+                self.flows.add_icmp(flow, errors);
+            }
+            Event::Attempt => _ = self.attempts.insert(flow, Happened { times, last }),
+            Event::NoPort => self.flows.add_happened(flow, What::NoPort, Happened { times, last }),
+        }
+    }
+
+    /// What became of its connections. Read after the attempts, so that what has begun is among them, or
+    /// more.
+    pub(super) fn connections(&mut self, key: &FlowKey, counts: &ConnectionCounts) {
+        let Some(flow) = flow_id(key) else { return };
+        let seen = counts.outcomes.into_iter().zip(counts.last);
+        for (outcome, (times, last)) in Outcome::ALL.into_iter().zip(seen) {
+            let last = self.at(last);
+            self.flows.add_happened(flow, What::Outcome(outcome), Happened { times, last });
+        }
+        let again =
+            Happened { times: counts.retransmitted, last: self.at(counts.last_retransmitted) };
+        self.flows.add_happened(flow, What::Retransmitted, again);
+        if let Some(attempts) = self.attempts.get_mut(&flow) {
+            attempts.times = attempts.times.saturating_sub(counts.begun);
+        }
+    }
+
+    /// All maps are read.
+    pub(super) fn complete(mut self) -> Flows {
+        #[expect(clippy::iter_over_hash_type, reason = "the flows are sorted afterwards")]
+        for (flow, attempts) in self.attempts {
+            self.flows.add_happened(flow, What::NotBegun, attempts);
+        }
+        self.flows.complete()
+    }
+
+    fn at(&self, jiffies: u64) -> Option<Timestamp> {
+        moment(self.ages, jiffies, self.now)
+    }
+}
+
+/// What was seen on the wire.
+pub(super) fn wire(
+    counts: &FlowCounts,
+    attachments: &Attachments,
+    ages: Ages,
+    now: Timestamp,
+) -> Wire {
+    Wire {
+        received: counts.received,
+        transmitted: counts.transmitted,
+        forwarded: counts.forwarded,
+        last_received: moment(ages, counts.last_received, now),
+        last_transmitted: moment(ages, counts.last_transmitted, now),
+        interface: attachments.name(counts.interface),
+    }
+}
+
+/// When a time in jiffies was; `None` for never.
+fn moment(ages: Ages, jiffies: u64, now: Timestamp) -> Option<Timestamp> {
+    let age = SignedDuration::try_from(ages.age(jiffies)?).ok()?;
+    now.checked_sub(age).ok()
+}
+
+/// `None` for a key that no program of ours can have written.
+pub fn flow_id(key: &FlowKey) -> Option<FlowId> {
+    Some(FlowId {
+        service_port: key.service_port(),
+        transport: key.transport()?,
+        side: key.side()?,
+        loopback: key.loopback(),
+        peer: IpAddr::V6(Ipv6Addr::from(key.peer_octets())).to_canonical(),
+    })
+}
+
+/// The key of a flow.
+pub(super) fn flow_key(flow: &FlowId) -> FlowKey {
+    let address = match flow.peer {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    };
+    let peer = FlowKey::peer_words(address.octets());
+    FlowKey::new(peer, flow.service_port, flow.transport, flow.side, flow.loopback)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_has_one_key() {
+        for peer in ["10.20.0.7", "fd00:20::7"] {
+            for (transport, side, loopback) in
+                [(Transport::Tcp, Side::Client, false), (Transport::Udp, Side::Server, true)]
+            {
+                let peer = peer.parse().unwrap();
+                let flow = FlowId { service_port: 50051, transport, side, loopback, peer };
+                assert_eq!(flow_id(&flow_key(&flow)), Some(flow));
+            }
+        }
+    }
+}
