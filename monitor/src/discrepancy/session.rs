@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, mem, net::SocketAddr};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict};
-use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Session, Snapshot, Tally};
+use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Session, Snapshot, Tally, UNTOLD};
 
 /// Retransmissions by timeout in a row, or segments that the firewall dropped, which prove something.
 const ENOUGH: u8 = 3;
@@ -207,6 +207,11 @@ fn cause(session: &Session, stuck: &Stuck, tally: &Tally) -> Cause {
         || tally.icmp.iter().any(is_too_big)
     {
         return Cause::Mtu;
+    }
+    let is_untold =
+        |drop: &Drop| &*drop.reason == UNTOLD && !drop.opening && drop.port == session.port();
+    if drops_since(stuck.since, tally).any(is_untold) {
+        return Cause::Undetermined;
     }
     if is_full_size(session) { Cause::Stalled } else { Cause::NoAnswer }
 }

@@ -129,6 +129,20 @@ fn packets_that_are_too_big_name_the_mtu() {
 }
 
 #[test]
+fn drops_without_a_reason_leave_the_cause_open() {
+    for (drop_of, cause) in [(0, Cause::Undetermined), (1, Cause::NoAnswer)] {
+        let mut bench = bench();
+        let session = unanswered(6, 16);
+        let now = bench.now();
+        let drop = Drop { reason: crate::observe::UNTOLD.into(), ..dropped(&session, 1, now, now) };
+        bench.flow(session.flow).dropped.push(Drop { port: drop.port + drop_of, ..drop });
+        bench.look(unanswered(5, 7));
+        bench.wait(9);
+        assert_eq!(bench.look(session), degraded(cause));
+    }
+}
+
+#[test]
 fn nothing_opens_where_the_peer_is_heard_or_does_not_read() {
     for session in [
         // Heard since the first timeout: segments are lost, and others not.
