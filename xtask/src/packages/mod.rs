@@ -58,8 +58,10 @@ for root in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
 done
 "#;
 
-/// Runs the program as a user with the capabilities of the unit, and no way to more.
+/// Runs the program (`run --config FILE`) as a user with the capabilities of the unit, and no way to more.
 const AS_USER: &str = r#"#!/bin/sh
+# The folder of the config, for the state and the status socket.
+chown -R 65534:65534 "${3%/*}"
 three=-all,+bpf,+net_admin,+perfmon
 exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs --inh-caps "$three" \
     --ambient-caps "$three" --bounding-set "$three" -- "${0%/*}/backupflow" "$@"
