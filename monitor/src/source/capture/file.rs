@@ -9,6 +9,9 @@ use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, PcapHeader, create
 /// No frame is larger: four times what a capture keeps of one at most.
 const BUFFER: usize = 1 << 20;
 
+/// Every block of pcapng has its type and twice its length.
+const SHORTEST_BLOCK: u32 = 12;
+
 /// One frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
@@ -72,10 +75,23 @@ pub fn read_from(
         return Err(Error::NoCapture);
     };
     let mut interfaces: Vec<Interface> = Vec::new();
+    let mut length_of: Option<fn([u8; 4]) -> u32> = None;
     let mut summary = Summary::default();
     loop {
+        // The library takes a shorter one for one of nearly 4 GiB.
+        if let Some(length_of) = length_of
+            && let Some(length) = reader.data().get(4..).and_then(<[u8]>::first_chunk)
+            && length_of(*length) < SHORTEST_BLOCK
+        {
+            summary.fault = Some(Error::Damaged("a block is shorter than its header".to_owned()));
+            return Ok(summary);
+        }
         let read = match reader.next() {
             Ok((length, block)) => {
+                if let PcapBlockOwned::NG(Block::SectionHeader(section)) = &block {
+                    let big = section.big_endian();
+                    length_of = Some(if big { u32::from_be_bytes } else { u32::from_le_bytes });
+                }
                 match frame(&block, &mut interfaces) {
                     Some(Ok(frame)) => each(&frame),
                     Some(Err(Untold)) => summary.untold += 1,
