@@ -1,6 +1,6 @@
 //! Hostile input, and who judges what is made of it.
 //!
-//! Three judges look at the same [`frames`]: the shared parser, an independent [`reference`], and the loaded
+//! Three judges look at the same [`frames`]: the shared parser, an independent [`mod@reference`], and the loaded
 //! programs ([`kernel`]), whose counters have to be those of the [`model`]. [`fuzz`] has what coverage-guided
 //! fuzzing calls; the files that it kept are in `tests/fuzz/corpus`.
 
