@@ -25,6 +25,9 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How long the start may take, in seconds.
 const PATIENCE: u32 = 60;
 
+/// Seconds after which hosts are forgotten for certain: Prometheus lets three scrapes go by before it ends their series.
+const STALE: u32 = 180;
+
 /// The first scrapes and evaluations make the series; what is measured comes after.
 const WARM: u32 = 12;
 
@@ -173,7 +176,7 @@ impl Prometheus {
     /// Ends the scraping, so that Prometheus has nothing to do but what it is asked for.
     fn forget_hosts(&self, stop: &Stop) -> anyhow::Result<()> {
         fs::write(self.folder.join("hosts.json"), "[]")?;
-        for _ in 0..PATIENCE {
+        for _ in 0..STALE {
             stop.pause(Duration::from_secs(1));
             stop.check()?;
             if query("count(up) or vector(0)")? < 1.0 {
