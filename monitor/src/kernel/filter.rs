@@ -5,12 +5,12 @@
 use std::io;
 
 use aya::programs::TcAttachType;
-use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rtnetlink::packet_route::{
     RouteNetlinkMessage,
     tc::{TcAttribute, TcFilterBpf, TcFilterBpfOption, TcHandle, TcMessage, TcOption},
 };
+
+use super::netlink::ask;
 
 /// A filter of all protocols.
 const ALL: u16 = 3;
@@ -31,29 +31,12 @@ pub(super) fn program(
     filter.header.handle = TcHandle::from(handle);
     filter.header.info = u32::from(priority) << 16 | u32::from(ALL.to_be());
     filter.attributes.push(TcAttribute::Kind(TcFilterBpf::KIND.to_owned()));
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST;
-    let request = RouteNetlinkMessage::GetTrafficFilter(filter);
-    let mut message = NetlinkMessage::new(header, request.into());
-    message.finalize();
-    let mut request = vec![0; message.buffer_len()];
-    message.serialize(&mut request);
-
-    let socket = Socket::new(NETLINK_ROUTE)?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&request, 0)?;
-    let (answer, _) = socket.recv_from_full()?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer);
-    match answer.map_err(io::Error::other)?.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewTrafficFilter(found)) => {
-            Ok(program_of(&found))
-        }
-        NetlinkPayload::Error(error) => match error.to_io() {
-            // `EINVAL`: without the queueing discipline.
-            error if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => Ok(None),
-            error => Err(error),
-        },
-        _ => Err(io::ErrorKind::InvalidData.into()),
+    match ask(RouteNetlinkMessage::GetTrafficFilter(filter)) {
+        Ok(RouteNetlinkMessage::NewTrafficFilter(found)) => Ok(program_of(&found)),
+        Ok(_) => Err(io::ErrorKind::InvalidData.into()),
+        // `EINVAL`: without the queueing discipline.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINVAL)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -9,6 +9,7 @@ mod filter;
 mod interfaces;
 mod log;
 mod machine;
+mod netlink;
 mod object;
 pub mod offsets;
 mod pins;

@@ -4,12 +4,12 @@
 
 use std::{io, net::IpAddr};
 
-use netlink_packet_core::{NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rtnetlink::packet_route::{
     AddressFamily, RouteNetlinkMessage,
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteVia},
 };
+
+use super::netlink::ask;
 
 /// A route.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,21 +33,8 @@ pub fn route_to(address: IpAddr) -> io::Result<Found> {
         IpAddr::V6(_) => (AddressFamily::Inet6, 128),
     };
     route.attributes.push(RouteAttribute::Destination(address.into()));
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST;
-    let mut message = NetlinkMessage::new(header, RouteNetlinkMessage::GetRoute(route).into());
-    message.finalize();
-    let mut request = vec![0; message.buffer_len()];
-    message.serialize(&mut request);
-
-    let socket = Socket::new(NETLINK_ROUTE)?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    socket.send(&request, 0)?;
-    let (answer, _) = socket.recv_from_full()?;
-    let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer);
-    match answer.map_err(io::Error::other)?.payload {
-        NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route)) => Ok(found(&route)),
-        NetlinkPayload::Error(error) => Err(error.to_io()),
+    match ask(RouteNetlinkMessage::GetRoute(route))? {
+        RouteNetlinkMessage::NewRoute(route) => Ok(found(&route)),
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
