@@ -1,5 +1,8 @@
 //! Where the running kernel keeps what the programs read of its own structs.
 
+/// How many bytes of a socket are read at once, from its beginning, to learn its network namespace.
+pub const SOCKET_HEAD: usize = 56;
+
 /// Offsets in bytes, from the kernel's description of its types. All zero where there is none: then
 /// the programs that need them are not loaded.
 #[repr(C)]

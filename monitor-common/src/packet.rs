@@ -216,13 +216,14 @@ pub(crate) fn ports<B: Bytes + ?Sized>(
             _ => Skip::OtherTransport,
         });
     };
+    let ports = bytes.long_number(transport_header).ok_or(Skip::Truncated)?;
     Ok(Packet {
         network,
         transport_header,
         version,
         transport,
-        source_port: bytes.number(transport_header).ok_or(Skip::Truncated)?,
-        destination_port: bytes.number(transport_header + 2).ok_or(Skip::Truncated)?,
+        source_port: (ports >> 16) as u16,
+        destination_port: ports as u16,
     })
 }
 
@@ -248,10 +249,11 @@ fn after_ipv4<B: Bytes + ?Sized>(bytes: &B, at: usize) -> Result<(u8, usize), Sk
     if first >> 4 != 4 || first & 0xf < 5 {
         return Err(Skip::Malformed);
     }
-    if bytes.number(at + 6).ok_or(Skip::Truncated)? & 0x1fff != 0 {
+    // Flags and offset of the fragment, time to live, protocol.
+    let [high, low, _, protocol] = bytes.long_number(at + 6).ok_or(Skip::Truncated)?.to_be_bytes();
+    if high & 0x1f != 0 || low != 0 {
         return Err(Skip::Fragment);
     }
-    let protocol = bytes.byte(at + 9).ok_or(Skip::Truncated)?;
     Ok((protocol, at + (first & 0xf) as usize * 4))
 }
 

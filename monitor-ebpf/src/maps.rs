@@ -103,25 +103,6 @@ pub(crate) fn is_known(key: &FlowKey) -> bool {
     FLOWS.get_ptr(key).is_some() || SOCKETS.get_ptr(key).is_some()
 }
 
-/// Whether packets of a flow were seen at a socket.
-#[inline(always)]
-pub(crate) fn known_at_socket(key: &FlowKey) -> bool {
-    SOCKETS.get_ptr(key).is_some()
-}
-
-/// Makes a flow at the socket layer; `false` where the map is full.
-#[inline(always)]
-pub(crate) fn create_at_socket(key: &FlowKey) -> bool {
-    static ZERO: FlowCounts = FlowCounts::ZERO;
-    #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
-    let _made = SOCKETS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
-    let is_there = SOCKETS.get_ptr(key).is_some();
-    if !is_there {
-        lose(Loss::MapFull);
-    }
-    is_there
-}
-
 /// This CPU's counts of a flow at the socket layer.
 ///
 /// A program that interrupts this one adds to the same numbers, so they are added to atomically. The
@@ -132,6 +113,19 @@ pub(crate) struct AtSocket(*mut u64);
 #[inline(always)]
 pub(crate) fn socket_flow(key: &FlowKey) -> Option<AtSocket> {
     SOCKETS.get_ptr_mut(key).map(|counts| AtSocket(counts.cast()))
+}
+
+/// The same for a flow that is made if it is not there; `None` where the map is full.
+#[inline(always)]
+pub(crate) fn create_at_socket(key: &FlowKey) -> Option<AtSocket> {
+    static ZERO: FlowCounts = FlowCounts::ZERO;
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
+    let _made = SOCKETS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
+    let counts = socket_flow(key);
+    if counts.is_none() {
+        lose(Loss::MapFull);
+    }
+    counts
 }
 
 impl AtSocket {

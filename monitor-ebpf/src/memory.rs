@@ -6,8 +6,13 @@
 
 #![expect(unsafe_code, reason = "kernel memory is read by address")]
 
-use aya_ebpf::{bindings::bpf_raw_tracepoint_args, helpers::generated::bpf_probe_read_kernel};
-use monitor_common::{Offsets, packet::Bytes};
+use core::{cell::UnsafeCell, ffi::c_void};
+
+use aya_ebpf::{
+    bindings::bpf_raw_tracepoint_args,
+    helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock},
+};
+use monitor_common::{Offsets, SOCKET_HEAD, packet::Bytes};
 
 /// Written by the daemon before the programs are loaded.
 #[unsafe(no_mangle)]
@@ -43,7 +48,7 @@ pub(crate) fn read<T: Number>(address: u64) -> T {
     let mut value = T::default();
     // SAFETY: the helper writes as many bytes as the value has, and checks the address itself.
     unsafe {
-        bpf_probe_read_kernel((&raw mut value).cast(), size, address as *const core::ffi::c_void);
+        bpf_probe_read_kernel((&raw mut value).cast(), size, address as *const c_void);
     }
     value
 }
@@ -54,6 +59,8 @@ pub(crate) fn field<T: Number>(address: u64, offset: u32) -> T {
     read(address + u64::from(offset))
 }
 
+type SocketHead = [u64; SOCKET_HEAD / size_of::<u64>()];
+
 /// Plain integers, and a few of them.
 pub(crate) trait Number: Copy + Default {}
 impl Number for u8 {}
@@ -61,6 +68,7 @@ impl Number for u16 {}
 impl Number for u32 {}
 impl Number for u64 {}
 impl Number for [u32; 11] {}
+impl Number for SocketHead {}
 
 /// The bytes from an address on. There is always a next one: behind the end it is zero, or another's.
 pub(crate) struct Memory(pub(crate) u64);
@@ -104,14 +112,47 @@ pub(crate) enum Namespace {
     Unknown,
 }
 
+/// The address of the watched namespace's `struct net`, 0 until a program has met it. No other can take
+/// its place as long as the daemon is in it.
+#[repr(transparent)]
+struct Net(UnsafeCell<u64>);
+
+// SAFETY: it is one aligned word, to which the programs write nothing but the same address.
+unsafe impl Sync for Net {}
+
+#[unsafe(link_section = ".data.net")]
+#[unsafe(no_mangle)]
+static WATCHED_NET: Net = Net(UnsafeCell::new(0));
+
 /// The namespace at the address of a `struct net`.
 #[inline(always)]
 pub(crate) fn namespace(net: u64) -> Namespace {
     if net == 0 {
         return Namespace::Unknown;
     }
+    // SAFETY: the static lives as long as the program.
+    let watched = unsafe { WATCHED_NET.0.get().read_volatile() };
+    if watched != 0 {
+        return if net == watched { Namespace::Watched } else { Namespace::Other };
+    }
     let inode: u32 = field(net, offset!(namespace_inode));
-    if inode == offset!(watched_namespace) { Namespace::Watched } else { Namespace::Other }
+    if inode != offset!(watched_namespace) {
+        return Namespace::Other;
+    }
+    // SAFETY: as above.
+    unsafe { WATCHED_NET.0.get().write_volatile(net) };
+    Namespace::Watched
+}
+
+/// The namespace of the socket that a program of `cgroup_skb` runs for; unknown for none.
+///
+/// The verifier lets nobody calculate with the address of such a socket, so its first bytes are read
+/// as a whole: a single read, which is the dearest part of these programs.
+#[inline(always)]
+pub(crate) fn namespace_of_own_socket(socket: u64) -> Namespace {
+    let head: SocketHead = read(socket);
+    let index = offset!(socket_namespace) as usize / size_of::<u64>();
+    namespace(head.get(index).copied().unwrap_or(0))
 }
 
 /// The namespace of a socket; unknown for none.

@@ -8,15 +8,15 @@
 //! The root sees every namespace of the machine: others are left out. It can be interrupted by
 //! itself, so it counts atomically.
 
-use aya_ebpf::{EbpfContext as _, macros::cgroup_skb, programs::SkBuffContext};
+use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
 use monitor_common::{
     FlowKey, Side, Transport,
     packet::{self, Bytes, End, Link, Packet, SYN, SYN_ACK},
 };
 
 use crate::{
-    maps::{self, documented, is_of_probe, socket_flow},
-    memory::{Namespace, field, namespace, namespace_of_socket, offset},
+    maps::{AtSocket, create_at_socket, documented, is_of_probe, socket_flow},
+    memory::{Namespace, namespace_of_own_socket},
     reader::Direct,
     skb,
 };
@@ -60,7 +60,9 @@ fn watch_deeper(context: &SkBuffContext, received: bool) {
 fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received: bool) {
     let to_service = documented(packet.transport, packet.destination_port);
     let from_service = documented(packet.transport, packet.source_port);
-    if !(to_service || from_service) || !is_watched(context.as_ptr() as u64) {
+    if !(to_service || from_service)
+        || namespace_of_own_socket(skb::socket(&context.skb)) != Namespace::Watched
+    {
         return;
     }
     let loopback = skb::interface(&context.skb) == LOOPBACK;
@@ -68,19 +70,15 @@ fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received:
         return;
     }
     let opening = packet.tcp_flags(bytes).unwrap_or(0) & SYN_ACK;
-    let Some(key) = place(bytes, packet, received, loopback, opening) else {
+    let Some((counts, service_port)) = place(bytes, packet, received, loopback, opening) else {
         return;
     };
-    let Some(counts) = socket_flow(&key) else {
-        return;
-    };
-    let is_received =
-        if loopback { packet.destination_port == key.service_port() } else { received };
+    let is_received = if loopback { packet.destination_port == service_port } else { received };
     let segments = u64::from(skb::segments(&context.skb).max(1));
     counts.add(is_received, segments, u64::from(context.len()), opening);
 }
 
-/// The flow of a packet, which what opens a connection makes.
+/// Counts of the flow of a packet, which what opens a connection makes, and the port of its service.
 #[inline(always)]
 fn place<B: Bytes>(
     bytes: &B,
@@ -88,7 +86,7 @@ fn place<B: Bytes>(
     received: bool,
     loopback: bool,
     opening: u8,
-) -> Option<FlowKey> {
+) -> Option<(AtSocket, u16)> {
     let peer = packet.address(bytes, if received { End::Source } else { End::Destination })?;
     // What the host sends itself is told from the server's end.
     let client = if loopback { packet.address(bytes, End::Destination)? } else { peer };
@@ -99,36 +97,25 @@ fn place<B: Bytes>(
     let to_service = documented(packet.transport, packet.destination_port);
     let from_service = documented(packet.transport, packet.source_port);
     let rather_from = from_service && packet.source_port < packet.destination_port;
-    if to_service && !rather_from && opening != SYN_ACK && maps::known_at_socket(&to) {
-        return Some(to);
+    if to_service
+        && !rather_from
+        && opening != SYN_ACK
+        && let Some(counts) = socket_flow(&to)
+    {
+        return Some((counts, packet.destination_port));
     }
-    if from_service && opening != SYN && maps::known_at_socket(&from) {
-        return Some(from);
+    if from_service
+        && opening != SYN
+        && let Some(counts) = socket_flow(&from)
+    {
+        return Some((counts, packet.source_port));
     }
-    match opening {
-        SYN => to_service.then_some(to).filter(maps::create_at_socket),
-        SYN_ACK => from_service.then_some(from).filter(maps::create_at_socket),
-        _ if to_service && packet.transport == Transport::Udp => {
-            Some(to).filter(maps::create_at_socket)
-        }
-        _ => None,
-    }
-}
-
-/// Whether the packet is of the watched namespace: its device's, else its socket's.
-#[inline(always)]
-fn is_watched(skb: u64) -> bool {
-    let device: u64 = field(skb, offset!(skb_device));
-    let found = if device == 0 {
-        Namespace::Unknown
-    } else {
-        namespace(field(device, offset!(device_namespace)))
+    let key = match opening {
+        SYN if to_service => to,
+        SYN_ACK if from_service => from,
+        SYN | SYN_ACK => return None,
+        _ if to_service && packet.transport == Transport::Udp => to,
+        _ => return None,
     };
-    match found {
-        Namespace::Watched => true,
-        Namespace::Other => false,
-        Namespace::Unknown => {
-            namespace_of_socket(field(skb, offset!(skb_socket))) == Namespace::Watched
-        }
-    }
+    Some((create_at_socket(&key)?, key.service_port()))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt as _, sync::Arc};
 
-use monitor_common::Offsets;
+use monitor_common::{Offsets, SOCKET_HEAD};
 
 use super::btf::{self, Btf, BtfError};
 use crate::observe::UNTOLD;
@@ -48,6 +48,11 @@ pub enum Unknown {
     /// The own network namespace is hidden.
     #[error("/proc/self/ns/net: {0}")]
     NoNamespace(std::io::Error),
+    /// The kernel was built with a larger head of its sockets than the programs read.
+    #[error(
+        "a socket of this kernel has its network namespace at byte {0}: the programs read {SOCKET_HEAD}"
+    )]
+    NamespaceBeyondHead(u32),
 }
 
 impl Knowledge {
@@ -58,7 +63,11 @@ impl Knowledge {
         let btf = Btf::parse(&bytes)?;
         // The inodes of namespaces are 32 bits wide.
         let watched = u32::try_from(inode).map_err(|_error| BtfError::Damaged)?;
-        Ok(Self { offsets: offsets(&btf, watched)?, reasons: reasons(&btf) })
+        let offsets = offsets(&btf, watched)?;
+        if offsets.socket_namespace as usize + size_of::<u64>() > SOCKET_HEAD {
+            return Err(Unknown::NamespaceBeyondHead(offsets.socket_namespace));
+        }
+        Ok(Self { offsets, reasons: reasons(&btf) })
     }
 }
 

@@ -148,11 +148,10 @@ impl Frame {
     fn ipv4(&self, at: usize) -> Result<Ip, Skip> {
         let malformed = |_| Skip::Malformed;
         let header = Ipv4HeaderSlice::from_slice(self.from(at)).map_err(malformed)?;
-        self.need(at + 8)?;
+        self.need(at + 10)?;
         if header.fragments_offset().value() > 0 {
             return Err(Skip::Fragment);
         }
-        self.need(at + 10)?;
         let ends = [header.source_addr(), header.destination_addr()]
             .map(|address| address.to_ipv6_mapped().octets());
         let (number, behind) = (header.protocol(), at + header.slice().len());
