@@ -196,3 +196,14 @@ fn filter_of_a_killed_daemon_is_replaced() {
     assert!(status.success(), "{log}");
     assert_eq!(filters(&pair.host), 0);
 }
+
+#[test]
+fn filter_of_a_killed_daemon_does_not_count_beside_a_link() {
+    let pair = Pair::new();
+    let clsact = ["--attach", "clsact"];
+    Daemon::start_with(&pair.host, config::SQL_SERVER, &clsact).kill();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    assert_eq!((tcx_programs(&pair.host, "eth0"), filters(&pair.host)), ((1, 1), 0));
+    let sent = agent(&pair.host, &pair.peer);
+    counts(&daemon, sent);
+}

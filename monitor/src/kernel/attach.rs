@@ -275,6 +275,8 @@ fn attach_tcx(
 ) -> Result<SchedClassifierLink, Error> {
     let failed = |source| Error::Attach { name, source };
     let program = object.program(name)?;
+    // It would count every packet a second time.
+    drop(left_behind(interface, direction)?);
     // First, so that no other program hides a packet from ours.
     let order = TcAttachOptions::TcxOrder(LinkOrder::first());
     let id = program.attach_with_options(&interface.name, direction, order).map_err(failed)?;
@@ -297,14 +299,20 @@ fn attach_clsact(
         Err(error) => return Err(failed(error.into())),
     }
     let program = object.program(name)?;
-    // One that a killed daemon left behind goes on counting: it is replaced, never doubled.
-    let left_behind =
-        SchedClassifierLink::attached(&interface.name, direction, PRIORITY, HANDLE, None)
-            .map_err(|source| Error::Io { what: "finding the interface", source })?;
-    let id = program.attach_to_link(left_behind).or_else(|_| {
+    // It goes on counting until it is replaced.
+    let id = program.attach_to_link(left_behind(interface, direction)?).or_else(|_| {
         let options = NlOptions { priority: PRIORITY, handle: HANDLE, classid: None };
         let options = TcAttachOptions::Netlink(options);
         program.attach_with_options(&interface.name, direction, options)
     });
     program.take_link(id.map_err(failed)?).map_err(failed)
+}
+
+/// The filter of a daemon that was killed, if there is one; it goes when this is dropped.
+fn left_behind(
+    interface: &Interface,
+    direction: TcAttachType,
+) -> Result<SchedClassifierLink, Error> {
+    SchedClassifierLink::attached(&interface.name, direction, PRIORITY, HANDLE, None)
+        .map_err(|source| Error::Io { what: "finding the interface", source })
 }
