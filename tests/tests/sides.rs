@@ -6,7 +6,7 @@ use std::{
 };
 
 use tests::{
-    AGENT, CLUSTER, DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Open, PEER4, PEER6, Pair, Wire,
+    AGENT, CLUSTER, DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Pair, Wire,
     attempt, config, connect_from, listen, segments, turned_away,
 };
 
@@ -19,14 +19,17 @@ fn part(segments: u64, payload: u64, headers: u64) -> Wire {
     Wire::new(segments, payload + segments * (headers + 32))
 }
 
+/// A connection whose client has a port of our choice.
+fn open_from(client: &Namespace, from: SocketAddr, listener: &TcpListener) -> Open {
+    Open::of(connect_from(client, from, listener.local_addr().unwrap()), listener)
+}
+
 #[test]
 fn ephemeral_port_of_the_host_is_no_service() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let at = SocketAddr::new(PEER4, 443);
-    let listener = listen(&pair.peer, at);
-    let client = connect_from(&pair.host, SocketAddr::new(HOST4, 50051), at);
-    let open = Open::of(client, &listener);
+    let open = open_from(&pair.host, SocketAddr::new(HOST4, 50051), &listen(&pair.peer, at));
     open.send(100_000, 100_000);
     open.close();
     nothing_seen(&daemon);
@@ -37,9 +40,7 @@ fn ephemeral_port_of_the_peer_is_no_service() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let at = SocketAddr::new(HOST4, 8443);
-    let listener = listen(&pair.host, at);
-    let client = connect_from(&pair.peer, SocketAddr::new(PEER4, 50051), at);
-    let open = Open::of(client, &listener);
+    let open = open_from(&pair.peer, SocketAddr::new(PEER4, 50051), &listen(&pair.host, at));
     open.send(100_000, 100_000);
     open.close();
     nothing_seen(&daemon);
@@ -66,9 +67,7 @@ fn both_ports_documented_is_the_one_that_was_asked_for() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let at = SocketAddr::new(PEER4, 11113);
-    let listener = listen(&pair.peer, at);
-    let client = connect_from(&pair.host, SocketAddr::new(HOST4, 50051), at);
-    let open = Open::of(client, &listener);
+    let open = open_from(&pair.host, SocketAddr::new(HOST4, 50051), &listen(&pair.peer, at));
     open.send(200_000, 100_000);
     let sent = open.close();
     let report =
@@ -92,9 +91,7 @@ fn both_ports_documented_after_the_port_was_served() {
 
     // The agent is gone; its port is the host's end of another connection with the same peer.
     let at = SocketAddr::new(PEER4, 11113);
-    let listener = listen(&pair.peer, at);
-    let client = connect_from(&pair.host, SocketAddr::new(HOST4, 50051), at);
-    let open = Open::of(client, &listener);
+    let open = open_from(&pair.host, SocketAddr::new(HOST4, 50051), &listen(&pair.peer, at));
     open.send(200_000, 100_000);
     let sent = open.close();
     daemon.counts(CLUSTER, segments(sent.down, 100_000, V4), segments(sent.up, 200_000, V4));

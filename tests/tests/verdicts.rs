@@ -7,8 +7,8 @@ use std::{
 
 use jiff::SignedDuration;
 use tests::{
-    AGENT, CLUSTER, Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, at, config, golden, listen,
-    turned_away, wall_clock,
+    AGENT, CLUSTER, Daemon, Flow, GUEST4, HOST4, Open, PEER4, Pair, Unexpected, at, config, golden,
+    listen, turned_away, wall_clock,
 };
 
 const SMB: Flow<'_> = Flow("mssql-smb-445", "client", "cluster");
@@ -88,25 +88,36 @@ fn missing_when_presence_is_due_and_unknown_until_then() {
     daemon.verdict(AGENT, "missing", Some("never-connected"));
 }
 
+/// What is said of a connection that nothing expects, every packet of which is counted.
+fn unexpected(daemon: &Daemon<'_>, open: Open) -> Unexpected {
+    open.send(1000, 1000);
+    let sent = open.close();
+    let mut report = daemon.settles("an unexpected flow", |report| match report.unexpected_total {
+        1 => Ok(()),
+        other => Err(other.to_string()),
+    });
+    let stranger = report.unexpected.remove(0);
+    let (received, transmitted) = (stranger.received.packets, stranger.transmitted.packets);
+    let (up, down) = match &*stranger.side {
+        "server" => (received, transmitted),
+        _ => (transmitted, received),
+    };
+    assert_eq!((up, down), (sent.up, sent.down));
+    stranger
+}
+
 #[test]
 fn stranger_at_a_service_is_unexpected() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let here = at(IpAddr::V4(Ipv4Addr::new(10, 99, 0, 1)), 50051);
     let open = Open::new(&pair.peer, &listen(&pair.host, here), here);
-    open.send(1000, 1000);
-    let sent = open.close();
-    let report = daemon.settles("an unexpected flow", |report| match report.unexpected_total {
-        1 => Ok(()),
-        other => Err(other.to_string()),
-    });
-    let stranger = &report.unexpected[0];
+    let stranger = unexpected(&daemon, open);
     assert_eq!(
         (&*stranger.flow, &*stranger.side, &*stranger.cause),
         ("agent-50051", "server", "unexpected-peer")
     );
     assert_eq!((&stranger.peer, stranger.port), (&GUEST4.to_string(), 50051));
-    assert_eq!((stranger.received.packets, stranger.transmitted.packets), (sent.up, sent.down));
     // It is nobody's success.
     daemon.verdict(AGENT, "idle", None);
     let (code, text) = daemon.status();
@@ -120,18 +131,11 @@ fn wrong_direction_is_unexpected() {
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let there = at(PEER4, 50051);
     let open = Open::new(&pair.host, &listen(&pair.peer, there), there);
-    open.send(1000, 1000);
-    let sent = open.close();
-    let report = daemon.settles("an unexpected flow", |report| match report.unexpected_total {
-        1 => Ok(()),
-        other => Err(other.to_string()),
-    });
-    let stranger = &report.unexpected[0];
+    let stranger = unexpected(&daemon, open);
     assert_eq!(
         (&*stranger.flow, &*stranger.side, &*stranger.cause),
         ("agent-50051", "client", "unexpected-direction")
     );
-    assert_eq!((stranger.transmitted.packets, stranger.received.packets), (sent.up, sent.down));
     daemon.verdict(AGENT, "idle", None);
     golden("wrong-direction", &daemon.status().1);
 }
@@ -142,18 +146,12 @@ fn legacy_port_is_recognised() {
     let daemon = Daemon::start(&pair.host, config::CLOUD_AGENT);
     let here = at(HOST4, 808);
     let open = Open::new(&pair.peer, &listen(&pair.host, here), here);
-    open.send(1000, 1000);
-    let sent = open.close();
-    let report = daemon.settles("an unexpected flow", |report| match report.unexpected_total {
-        1 => Ok(()),
-        other => Err(other.to_string()),
-    });
-    let stranger = &report.unexpected[0];
+    let stranger = unexpected(&daemon, open);
     assert_eq!(
         (&*stranger.flow, &*stranger.side, &*stranger.cause),
         ("agent-808", "server", "legacy-port")
     );
-    assert_eq!((stranger.received.packets, stranger.transmitted.packets), (sent.up, sent.down));
+    let report = daemon.report();
     assert!(report.expectations.iter().all(|expectation| expectation.flow != "agent-808"));
     golden("legacy-port", &daemon.status().1);
 }
