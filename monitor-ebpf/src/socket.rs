@@ -16,7 +16,7 @@ use monitor_common::{
 
 use crate::{
     maps::{AtSocket, create_at_socket, documented, is_of_probe, socket_flow},
-    memory::{Namespace, namespace_of_own_socket},
+    memory::is_own_socket_watched,
     reader::Direct,
     skb,
 };
@@ -60,9 +60,7 @@ fn watch_deeper(context: &SkBuffContext, received: bool) {
 fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received: bool) {
     let to_service = documented(packet.transport, packet.destination_port);
     let from_service = documented(packet.transport, packet.source_port);
-    if !(to_service || from_service)
-        || namespace_of_own_socket(skb::socket(&context.skb)) != Namespace::Watched
-    {
+    if !(to_service || from_service) || !is_own_socket_watched(skb::socket(&context.skb)) {
         return;
     }
     let loopback = skb::interface(&context.skb) == LOOPBACK;

@@ -6,8 +6,8 @@ use std::{
 };
 
 use tests::{
-    AGENT, CLUSTER, DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Pair, Wire,
-    attempt, config, connect_from, listen, segments, turned_away,
+    AGENT, CLUSTER, DEADLINE, Daemon, Exchange, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6,
+    Pair, Wire, attempt, config, connect_from, listen, segments, turned_away,
 };
 
 const NOTHING: (Wire, Wire) = (Wire::new(0, 0), Wire::new(0, 0));
