@@ -23,7 +23,7 @@ use monitor::{
     discrepancy::Ledger,
     expect::{Expectation, Matcher, Names, expectations},
     names::KnownNames,
-    observe::{Drop, FlowId, Flows, Side, Snapshot, Tally, Transport},
+    observe::{Drop, FlowId, Flows, Side, Snapshot, Tally, Transport, Wire},
     report,
 };
 
@@ -128,14 +128,11 @@ fn snapshot(taken: Timestamp, flows: usize, systems: usize) -> Snapshot {
         interface: Some("eth0".into()),
         port: 40000,
     };
-    let mut tally = Tally {
-        last_received: Some(taken),
-        interface: Some("eth0".into()),
-        dropped: vec![dropped],
-        ..Tally::default()
-    };
-    tally.received.packets = 1;
-    tally.received.syn = 1;
+    let mut wire =
+        Wire { last_received: Some(taken), interface: Some("eth0".into()), ..Wire::default() };
+    wire.received.packets = 1;
+    wire.received.syn = 1;
+    let tally = Tally { wire, dropped: vec![dropped], ..Tally::default() };
     let flow = |number: usize| {
         let [.., high, low] = (number % systems).to_be_bytes();
         let rest = number / systems;

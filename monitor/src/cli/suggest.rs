@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     config::{Kernel, Web},
     kernel::{self, Mode, Object, holders, listeners, support, watch_interfaces},
-    observe::{FlowId, Loss, MACHINE_HOOKS, PortSet, Side, Snapshot, Tally, transport_name},
+    observe::{FlowId, Loss, MACHINE_HOOKS, PortSet, Side, Snapshot, Wire, transport_name},
     source::{KernelSource, flow_id},
     suggest::{self, Evidence, Listener, Proposal, Seen, documented_ports, proposals},
 };
@@ -117,7 +117,7 @@ fn watch(ports: PortSet, seconds: u64) -> anyhow::Result<Evidence> {
     if let Some(lost @ 1..) = snapshot.lost.get(&Loss::FlowMapFull) {
         note(&format!("{lost} packets of more flows than fit were not seen\n"))?;
     }
-    let flows = snapshot.flows.iter().filter_map(|(id, tally)| Some((id, seen(id, &tally)?)));
+    let flows = snapshot.flows.wire().filter_map(|(id, wire)| Some((*id, seen(*id, wire)?)));
     Ok(Evidence {
         flows: flows.collect(),
         watched: snapshot.taken.duration_since(started).as_secs().try_into().ok(),
@@ -149,14 +149,13 @@ async fn count(ports: PortSet, mode: Mode, time: Duration) -> anyhow::Result<Sna
 }
 
 /// `None` where this host took no part: it only passed packets on, or turned the peer away.
-fn seen(id: FlowId, tally: &Tally) -> Option<Seen> {
-    let (received, transmitted) = (&tally.received, &tally.transmitted);
+fn seen(id: FlowId, wire: &Wire) -> Option<Seen> {
+    let (received, transmitted) = (&wire.received, &wire.transmitted);
     let (own, opened) = match id.side {
-        Side::Client => (transmitted.packets.saturating_sub(tally.forwarded), received.syn_ack),
+        Side::Client => (transmitted.packets.saturating_sub(wire.forwarded), received.syn_ack),
         Side::Server => (transmitted.packets.saturating_sub(transmitted.rst), transmitted.syn_ack),
     };
-    let packets = received.packets + transmitted.packets;
-    (own > 0).then_some(Seen { connections: 0, opened, packets })
+    (own > 0).then_some(Seen { connections: 0, opened, packets: wire.packets() })
 }
 
 /// What was looked at in vain.

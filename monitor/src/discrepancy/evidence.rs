@@ -56,7 +56,7 @@ pub(super) fn judge(
         (Attempt::HalfOpen, Side::Server, None) => Cause::NoAnswer,
         // The attempts reach a socket, and its answers have no way back.
         (Attempt::Unanswered, Side::Server, None)
-            if tally.socket_received.syn > 0 && matches!(route, Some(Route::None { .. })) =>
+            if tally.sockets.received.syn > 0 && matches!(route, Some(Route::None { .. })) =>
         {
             Cause::NoRoute
         }
@@ -122,7 +122,7 @@ fn listens_elsewhere(flow: &FlowId, listeners: &[Listening]) -> bool {
 
 /// Attempts came as far as the sockets, and a queue has no room for them.
 fn is_queue_full(flow: &FlowId, tally: &Tally, listeners: &[Listening]) -> bool {
-    tally.socket_received.syn > 0 && on_port(flow, listeners).any(|listener| listener.is_full)
+    tally.sockets.received.syn > 0 && on_port(flow, listeners).any(|listener| listener.is_full)
 }
 
 /// Whether no answer to the attempts need be waited for: this host stops them, or ICMP answered them. A
@@ -227,7 +227,7 @@ fn beyond(tally: &Tally, since: Timestamp) -> Cause {
     if tally.icmp.iter().any(is_too_big) {
         return Cause::Mtu;
     }
-    if is_since(tally.last_transmitted, since) { Cause::NoAnswer } else { Cause::Undetermined }
+    if is_since(tally.wire.last_transmitted, since) { Cause::NoAnswer } else { Cause::Undetermined }
 }
 
 fn is_since(at: Option<Timestamp>, since: Timestamp) -> bool {

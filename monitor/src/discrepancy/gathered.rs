@@ -52,10 +52,10 @@ impl Gathered {
     pub(super) fn take_in(&mut self, found: Match, flow: &FlowId, tally: &Tally, track: &Track) {
         let counts = self.counts.entry(found.peer).or_default();
         counts.take_in(tally, found.mirrored);
-        self.peers_seen += usize::from(tally.last_seen().is_some());
+        self.peers_seen += usize::from(tally.wire.last_seen().is_some());
         self.succeed(found.peer, track.last_success);
         if flow.transport == Transport::Udp && track.last_success.is_none() {
-            self.one_way = self.one_way.max(tally.last_seen());
+            self.one_way = self.one_way.max(tally.wire.last_seen());
         }
         self.totals.take_in(tally, track.difference());
     }
@@ -86,21 +86,22 @@ impl Gathered {
 
 impl PeerCounts {
     pub(super) fn take_in(&mut self, tally: &Tally, mirrored: bool) {
+        let Tally { wire, sockets, .. } = tally;
         let (received, transmitted) = if mirrored {
-            (&tally.transmitted, &tally.received)
+            (&wire.transmitted, &wire.received)
         } else {
-            (&tally.received, &tally.transmitted)
+            (&wire.received, &wire.transmitted)
         };
         add(&mut self.received, received);
         add(&mut self.transmitted, transmitted);
         let (received, transmitted) = if mirrored {
-            (&tally.socket_transmitted, &tally.socket_received)
+            (&sockets.transmitted, &sockets.received)
         } else {
-            (&tally.socket_received, &tally.socket_transmitted)
+            (&sockets.received, &sockets.transmitted)
         };
         add(&mut self.socket_received, received);
         add(&mut self.socket_transmitted, transmitted);
-        self.last_seen = self.last_seen.max(tally.last_seen());
+        self.last_seen = self.last_seen.max(wire.last_seen());
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -129,7 +130,7 @@ pub(super) fn failing(
         flow: *flow,
         failure,
         said,
-        interface: tally.interface.clone(),
+        interface: tally.wire.interface.clone(),
         dropped: tally.dropped.clone(),
         icmp: tally.icmp.clone(),
         route: route.cloned(),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Cause, Failure, Stuck, Totals, Verdict};
 use crate::{
     expect::Key,
-    observe::{Counters, Drop, FlowId, IcmpErrors, Route, Tally},
+    observe::{Counters, Drop, FlowId, IcmpErrors, Route, Wire},
 };
 
 /// What is said of one expectation.
@@ -86,8 +86,8 @@ pub struct Unexpected {
     pub cause: Cause,
     /// When it was first noticed.
     pub since: Timestamp,
-    /// Its counts, since it is not covered.
-    pub tally: Tally,
+    /// What was seen of it on the wire, since it is not covered.
+    pub wire: Wire,
 }
 
 /// What the ledger says after a snapshot.

@@ -44,9 +44,10 @@ impl Layers {
 
     /// Takes in the counts of a snapshot.
     pub(super) fn advance(&mut self, tally: &Tally) {
+        let Tally { wire, sockets, .. } = tally;
         let now = Passed {
-            received: [tally.received.packets, tally.socket_received.packets],
-            transmitted: [tally.socket_transmitted.packets, tally.transmitted.packets],
+            received: [wire.received.packets, sockets.received.packets],
+            transmitted: [sockets.transmitted.packets, wire.transmitted.packets],
         };
         let Some(before) = self.before.replace(now) else {
             return;
@@ -55,7 +56,7 @@ impl Layers {
             [most(before.received, now.received), most(before.transmitted, now.transmitted)]
         });
         // What the host passes on reaches no socket.
-        if tally.forwarded > 0 {
+        if wire.forwarded > 0 {
             return;
         }
         let [received, transmitted] = at_first;
@@ -80,10 +81,10 @@ mod tests {
 
     fn tally(received: [u64; 2], transmitted: [u64; 2]) -> Tally {
         let mut tally = Tally::default();
-        tally.received.packets = received[0];
-        tally.socket_received.packets = received[1];
-        tally.socket_transmitted.packets = transmitted[0];
-        tally.transmitted.packets = transmitted[1];
+        tally.wire.received.packets = received[0];
+        tally.sockets.received.packets = received[1];
+        tally.sockets.transmitted.packets = transmitted[0];
+        tally.wire.transmitted.packets = transmitted[1];
         tally
     }
 
@@ -131,7 +132,8 @@ mod tests {
 
     #[test]
     fn what_is_passed_on_is_not_compared() {
-        let forwarded = Tally { forwarded: 1, ..tally([10, 0], [0, 10]) };
+        let mut forwarded = tally([10, 0], [0, 10]);
+        forwarded.wire.forwarded = 1;
         assert_eq!(after(Layers::of_new_flow(), &[forwarded.clone(), forwarded]), (0, 0));
     }
 }

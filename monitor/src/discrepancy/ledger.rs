@@ -138,14 +138,16 @@ impl Ledger {
             for (found, until) in &lost {
                 seen[found.expectation].take_in_past(*found, until);
             }
-            let before = lost.iter().map(|(_, until)| &until.tally).max_by_key(|t| t.packets());
+            let wire = &tally.wire;
+            let past = lost.iter().map(|(_, until)| &until.tally.wire);
+            let before = past.max_by_key(|wire| wire.packets());
             if matches.is_empty()
-                && before.is_none_or(|before| tally.packets() > before.packets())
+                && before.is_none_or(|before| wire.packets() > before.packets())
                 && let Some(stranger) = moved(&lost).or_else(|| matcher.stranger(flow, tally))
-                && tally.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
+                && wire.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
             {
-                let since = before.map(|before| Box::new(tally.since(before)));
-                unexpected.push((Reverse(tally.last_seen()), *flow, stranger, since));
+                let since = before.map(|before| Box::new(wire.since(before)));
+                unexpected.push((Reverse(wire.last_seen()), *flow, stranger, since));
             }
         }
         let unexpected_total = unexpected.len();
@@ -162,7 +164,7 @@ impl Ledger {
                 nearest: expectations[stranger.nearest].key.clone(),
                 cause: stranger.cause,
                 since: self.strangers.get(&flow).copied().unwrap_or(now),
-                tally: since.map_or_else(|| snapshot.flows.get(flow), |tally| Some(*tally))?,
+                wire: since.map(|wire| *wire).or_else(|| Some(snapshot.flows.get(flow)?.wire))?,
             })
         });
         let unexpected = unexpected.collect();

@@ -118,5 +118,5 @@ impl Past {
 
 /// Attempts to open a connection, from either end.
 const fn opened(tally: &Tally) -> u64 {
-    tally.received.syn + tally.transmitted.syn
+    tally.wire.received.syn + tally.wire.transmitted.syn
 }

@@ -76,7 +76,8 @@ struct Handshakes {
 impl Track {
     /// Of a flow that is seen for the first time, in the first snapshot or in a later one.
     pub(super) fn of(flow: &FlowId, tally: &Tally, is_first: bool) -> Self {
-        let seen = [tally.received, tally.transmitted, tally.socket_transmitted];
+        let Tally { wire, sockets, .. } = tally;
+        let seen = [wire.received, wire.transmitted, sockets.transmitted];
         let is_opening = seen.iter().any(|counters| counters.syn > 0);
         let is_new = !is_first && (is_opening || flow.transport == Transport::Udp);
         let layers = if is_new { Layers::of_new_flow() } else { Layers::default() };
@@ -107,12 +108,13 @@ impl Track {
         if !flow.loopback {
             self.layers.advance(tally);
         }
+        let wire = &tally.wire;
         let (request, answer, last_request, last_answer) = match flow.side {
             Side::Client => {
-                (tally.transmitted, tally.received, tally.last_transmitted, tally.last_received)
+                (wire.transmitted, wire.received, wire.last_transmitted, wire.last_received)
             }
             Side::Server => {
-                (tally.received, tally.transmitted, tally.last_received, tally.last_transmitted)
+                (wire.received, wire.transmitted, wire.last_received, wire.last_transmitted)
             }
         };
         self.failure.take_if(|failure| now.duration_since(failure.last) > DEFAULT_WINDOW);
@@ -149,7 +151,7 @@ impl Track {
         let spoken = |counters: &Counters| counters.packets.saturating_sub(counters.syn);
         let speaks = more(spoken(&request), spoken(&request_before)) > 0;
         self.handshakes.advance(tally, granted && self.pending.is_some(), speaks);
-        let has_sockets = sees_handshakes && tally.forwarded == 0;
+        let has_sockets = sees_handshakes && wire.forwarded == 0;
         // A scanner answers with RST.
         if self.handshakes.are_completed(has_sockets)
             || self.handshakes.granted && more(request.rst, request_before.rst) > 0
@@ -236,9 +238,10 @@ impl Track {
             openings.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
         };
         // Without a reason: those that had left a socket are no attempts of their own.
-        let between = tally.socket_transmitted.syn.saturating_sub(tally.transmitted.syn);
+        let sent = tally.sockets.transmitted.syn;
+        let between = sent.saturating_sub(tally.wire.transmitted.syn);
         let untold = dropped(UNTOLD).saturating_sub(between);
-        let made = tally.socket_transmitted.syn + dropped("NETFILTER_DROP") + untold;
+        let made = sent + dropped("NETFILTER_DROP") + untold;
         made.saturating_sub(std::mem::replace(&mut self.made, made))
     }
 

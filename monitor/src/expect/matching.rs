@@ -182,8 +182,8 @@ pub fn is_resolved(peer: &Peer, names: &Names) -> bool {
 /// Whether the host only passes the flow on: it is a client that never sent anything of its own.
 fn passes_through(flow: &FlowId, tally: &Tally) -> bool {
     flow.side == Side::Client
-        && tally.transmitted.packets == tally.forwarded
-        && tally.socket_transmitted.packets == 0
+        && tally.wire.transmitted.packets == tally.wire.forwarded
+        && tally.sockets.transmitted.packets == 0
         && tally.outcomes.is_empty()
         && tally.not_begun.times == 0
         && tally.no_port.times == 0

@@ -4,7 +4,7 @@ use std::{iter, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{Counters, Drop, FlowId, Happened, IcmpErrors, Outcome, Tally};
+use super::{Counters, Drop, FlowId, Happened, IcmpErrors, Outcome, Tally, subtract};
 
 /// What was counted, by flow: a table for each kind of counts, since few flows have all of them. A tally
 /// is put together when it is asked for: one for every flow at once would take several times the memory.
@@ -17,7 +17,7 @@ pub struct Flows {
     happened: Table<(What, Happened)>,
 }
 
-/// What was seen of a flow on the wire, as its [`Tally`] has it.
+/// What was seen of a flow on the wire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wire {
     /// From the peer to this host.
@@ -39,9 +39,23 @@ impl Wire {
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.last_received.max(self.last_transmitted)
     }
+
+    /// Packets in both directions.
+    pub const fn packets(&self) -> u64 {
+        self.received.packets + self.transmitted.packets
+    }
+
+    /// What was counted since the counts were these.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut since = self.clone();
+        subtract(&mut since.received, &before.received);
+        subtract(&mut since.transmitted, &before.transmitted);
+        since
+    }
 }
 
-/// What sockets of this host got and sent of a flow, as its [`Tally`] has it.
+/// What sockets of this host got and sent of a flow; bytes begin with the IP header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sockets {
     /// What they got.
@@ -166,17 +180,8 @@ impl FromIterator<(FlowId, Tally)> for Flows {
             flows.add_happened(flow, What::Retransmitted, tally.retransmitted);
             flows.dropped.extend(tally.dropped.into_iter().map(|drop| (flow, drop)));
             flows.icmp.extend(tally.icmp.into_iter().map(|errors| (flow, errors)));
-            let (received, transmitted) = (tally.socket_received, tally.socket_transmitted);
-            flows.add_sockets(flow, Sockets { received, transmitted });
-            let wire = Wire {
-                received: tally.received,
-                transmitted: tally.transmitted,
-                forwarded: tally.forwarded,
-                last_received: tally.last_received,
-                last_transmitted: tally.last_transmitted,
-                interface: tally.interface,
-            };
-            flows.add_wire(flow, wire);
+            flows.add_sockets(flow, tally.sockets);
+            flows.add_wire(flow, tally.wire);
         }
         flows.complete()
     }
@@ -209,16 +214,13 @@ impl<'a> Rest<'a> {
     }
 
     fn tally(&mut self, flow: FlowId) -> Tally {
-        let wire = take(&mut self.wire, flow).next().cloned().unwrap_or_default();
-        let sockets = take(&mut self.sockets, flow).next().copied().unwrap_or_default();
-        let tally = Tally {
-            socket_received: sockets.received,
-            socket_transmitted: sockets.transmitted,
+        let mut tally = Tally {
+            wire: take(&mut self.wire, flow).next().cloned().unwrap_or_default(),
+            sockets: take(&mut self.sockets, flow).next().copied().unwrap_or_default(),
             dropped: take(&mut self.dropped, flow).cloned().collect(),
             icmp: take(&mut self.icmp, flow).cloned().collect(),
             ..Tally::default()
         };
-        let mut tally = tally.with_wire(wire);
         for &(what, happened) in take(&mut self.happened, flow) {
             match what {
                 What::NotBegun => tally.not_begun = happened,
@@ -264,14 +266,17 @@ mod tests {
             interface: None,
             port: 1,
         };
-        let full = Tally {
+        let wire = Wire {
             received: counters(1),
             transmitted: counters(2),
             forwarded: 3,
             last_received: at,
             interface: Some("eth0".into()),
-            socket_received: counters(4),
-            socket_transmitted: counters(5),
+            ..Wire::default()
+        };
+        let full = Tally {
+            wire,
+            sockets: Sockets { received: counters(4), transmitted: counters(5) },
             dropped: vec![drop("NETFILTER_DROP"), drop("NO_SOCKET")],
             not_begun: happened(6),
             no_port: happened(7),

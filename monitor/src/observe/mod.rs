@@ -38,22 +38,10 @@ pub struct FlowId {
 /// What was counted for a flow since counting began. Counts only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// From the peer to this host.
-    pub received: Counters,
-    /// From this host to the peer.
-    pub transmitted: Counters,
-    /// How many of the transmitted packets the host only passed on.
-    pub forwarded: u64,
-    /// When the last packet came from the peer.
-    pub last_received: Option<Timestamp>,
-    /// When the last packet left for the peer.
-    pub last_transmitted: Option<Timestamp>,
-    /// Where connections of the flow were last seen to open, where it has a name.
-    pub interface: Option<Arc<str>>,
-    /// What sockets of this host got; bytes begin with the IP header.
-    pub socket_received: Counters,
-    /// What sockets of this host sent; bytes begin with the IP header.
-    pub socket_transmitted: Counters,
+    /// What was seen of it on the wire.
+    pub wire: Wire,
+    /// What sockets of this host got and sent of it.
+    pub sockets: Sockets,
     /// What the kernel dropped, by reason.
     pub dropped: Vec<Drop>,
     /// ICMP errors about packets of the flow.
@@ -143,45 +131,10 @@ impl Drop {
 }
 
 impl Tally {
-    /// When the last packet was seen in either direction.
-    pub fn last_seen(&self) -> Option<Timestamp> {
-        self.last_received.max(self.last_transmitted)
-    }
-
     /// How often connections had an outcome.
     pub fn times(&self, outcome: Outcome) -> u64 {
         let mut outcomes = self.outcomes.iter();
         outcomes.find(|(other, _)| *other == outcome).map_or(0, |(_, happened)| happened.times)
-    }
-
-    /// The same with other counts of the wire.
-    #[must_use]
-    pub fn with_wire(self, wire: Wire) -> Self {
-        let Wire { received, transmitted, forwarded, last_received, last_transmitted, interface } =
-            wire;
-        Self {
-            received,
-            transmitted,
-            forwarded,
-            last_received,
-            last_transmitted,
-            interface,
-            ..self
-        }
-    }
-
-    /// Packets on the wire, in both directions.
-    pub const fn packets(&self) -> u64 {
-        self.received.packets + self.transmitted.packets
-    }
-
-    /// What was counted on the wire since the counts were these.
-    #[must_use]
-    pub fn since(&self, before: &Self) -> Self {
-        let (mut received, mut transmitted) = (self.received, self.transmitted);
-        subtract(&mut received, &before.received);
-        subtract(&mut transmitted, &before.transmitted);
-        Self { received, transmitted, ..self.clone() }
     }
 }
 

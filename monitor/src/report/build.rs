@@ -217,7 +217,7 @@ fn session(stuck: &Stuck) -> Session {
 }
 
 fn unexpected(stranger: &discrepancy::Unexpected) -> Unexpected {
-    let discrepancy::Unexpected { flow, nearest, cause, since, tally } = stranger;
+    let discrepancy::Unexpected { flow, nearest, cause, since, wire } = stranger;
     Unexpected {
         system: nearest.system.clone(),
         product: nearest.product.clone(),
@@ -228,9 +228,9 @@ fn unexpected(stranger: &discrepancy::Unexpected) -> Unexpected {
         transport: transport_name(flow.transport).to_owned(),
         cause: *cause,
         since: *since,
-        last_seen: tally.last_seen(),
-        received: counts(&tally.received),
-        transmitted: counts(&tally.transmitted),
+        last_seen: wire.last_seen(),
+        received: counts(&wire.received),
+        transmitted: counts(&wire.transmitted),
     }
 }
 

@@ -234,7 +234,7 @@ impl KernelSource {
             self.object.sockets.evict(key)?;
             self.object.connections.evict(key)?;
             let last = wire(&counts, &self.attachments, ages, now);
-            evicted.extend(flows.get(*flow).map(|tally| (*flow, tally.with_wire(last))));
+            evicted.extend(flows.get(*flow).map(|tally| (*flow, Tally { wire: last, ..tally })));
         }
         if evicted.is_empty() {
             return Ok(evicted);

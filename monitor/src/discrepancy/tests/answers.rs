@@ -42,14 +42,14 @@ impl Bench {
 
     fn answered_datagrams(&mut self, id: FlowId, answers: u64) {
         let now = self.now();
-        let tally = self.flow(id);
+        let wire = &mut self.flow(id).wire;
         let (request, answer) = match id.side {
-            Side::Client => (&mut tally.transmitted, &mut tally.received),
-            Side::Server => (&mut tally.received, &mut tally.transmitted),
+            Side::Client => (&mut wire.transmitted, &mut wire.received),
+            Side::Server => (&mut wire.received, &mut wire.transmitted),
         };
         request.packets += answers;
         answer.packets += answers;
-        (tally.last_received, tally.last_transmitted) = (Some(now), Some(now));
+        (wire.last_received, wire.last_transmitted) = (Some(now), Some(now));
     }
 }
 

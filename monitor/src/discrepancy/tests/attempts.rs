@@ -189,7 +189,7 @@ fn attempts_that_are_dropped_without_a_reason_fail_without_a_cause_and_count_onc
     drop(&mut bench, 2);
     assert_eq!(failed(&mut bench), 2);
     // After one has left it, and before it reaches the device.
-    bench.flow(vdi).socket_transmitted.syn = 1;
+    bench.flow(vdi).sockets.transmitted.syn = 1;
     drop(&mut bench, 3);
     assert_eq!(failed(&mut bench), 3);
 }

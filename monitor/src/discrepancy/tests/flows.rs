@@ -27,7 +27,7 @@ fn what_the_host_only_passes_on_is_not_its_own() {
     let passing = flow(Side::Client, "10.20.0.7", 50051);
     bench.receive(passing, data);
     bench.transmit(passing, syn);
-    bench.flow(passing).forwarded = 1;
+    bench.flow(passing).wire.forwarded = 1;
     assert_eq!(bench.assess().unexpected_total, 0);
     bench.transmit(passing, data);
     assert_eq!(bench.assess().unexpected_total, 1);
@@ -39,7 +39,7 @@ fn evicted_flows_stay_in_the_totals() {
     let agent = flow(Side::Server, "10.20.0.7", 50051);
     bench.accept(agent);
     let tally = bench.flow(agent);
-    tally.socket_received.packets = 7;
+    tally.sockets.received.packets = 7;
     tally.retransmitted.times = 3;
     bench.assess();
     let tally = bench.flows.remove(&agent).unwrap();

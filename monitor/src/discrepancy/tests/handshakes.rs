@@ -88,7 +88,7 @@ fn without_the_sockets_it_is_not_said_what_the_wire_does_not_show() {
     assert_eq!(bench.ask(12, true), (Verdict::Ok, None));
     // The same with what the host only passes on: its sockets know nothing of it.
     let mut bench = with_sockets();
-    bench.flow(agent()).forwarded = 1;
+    bench.flow(agent()).wire.forwarded = 1;
     assert_eq!(bench.ask(12, true), (Verdict::Ok, None));
 }
 

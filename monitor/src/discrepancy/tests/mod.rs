@@ -23,7 +23,7 @@ use crate::{
     expect::{Expectation, Names, expectations},
     observe::{
         Counters, FlowId, Flows, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally,
-        Transport,
+        Transport, Wire,
     },
 };
 
@@ -96,25 +96,26 @@ impl Bench {
     }
 
     fn flow(&mut self, id: FlowId) -> &mut Tally {
-        self.flows
-            .entry(id)
-            .or_insert_with(|| Tally { interface: Some("eth0".into()), ..Tally::default() })
+        self.flows.entry(id).or_insert_with(|| {
+            let wire = Wire { interface: Some("eth0".into()), ..Wire::default() };
+            Tally { wire, ..Tally::default() }
+        })
     }
 
     fn receive(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
         let now = self.now();
-        let tally = self.flow(id);
-        tally.received.packets += 1;
-        more(&mut tally.received);
-        tally.last_received = Some(now);
+        let wire = &mut self.flow(id).wire;
+        wire.received.packets += 1;
+        more(&mut wire.received);
+        wire.last_received = Some(now);
     }
 
     fn transmit(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
         let now = self.now();
-        let tally = self.flow(id);
-        tally.transmitted.packets += 1;
-        more(&mut tally.transmitted);
-        tally.last_transmitted = Some(now);
+        let wire = &mut self.flow(id).wire;
+        wire.transmitted.packets += 1;
+        more(&mut wire.transmitted);
+        wire.last_transmitted = Some(now);
     }
 
     /// The peer connects to a service of this host.

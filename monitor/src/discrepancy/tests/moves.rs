@@ -34,7 +34,7 @@ impl Bench {
         let index = self.expectations.iter().position(|e| e.key.flow == "agent-50051").unwrap();
         let mut assessment = self.assess();
         let counts = assessment.judgements.swap_remove(index).unwrap().counts;
-        let strangers = assessment.unexpected.iter().map(|u| u.tally.received.packets).collect();
+        let strangers = assessment.unexpected.iter().map(|u| u.wire.received.packets).collect();
         (counts[&Some(0)].received.packets, strangers)
     }
 }

@@ -57,7 +57,7 @@ fn answers_without_a_way_back_need_attempts_that_reach_a_socket() {
     bench.wait(3);
     let said = (Verdict::Blocked, Some(Cause::Undetermined));
     assert_eq!(bench.verdict("agent-50051"), said);
-    bench.flow(agent).socket_received.syn = 1;
+    bench.flow(agent).sockets.received.syn = 1;
     assert_eq!(bench.verdict("agent-50051"), (Verdict::Blocked, Some(Cause::NoRoute)));
 }
 

@@ -124,11 +124,11 @@ impl Capture {
             _ => return self.lose(Loss::Unplaced),
         };
         let is_received = if loopback { matches!(heading, Heading::ToService) } else { received };
-        let tally = self.flows.entry(flow(heading)).or_default();
+        let wire = &mut self.flows.entry(flow(heading)).or_default().wire;
         let (counters, last) = if is_received {
-            (&mut tally.received, &mut tally.last_received)
+            (&mut wire.received, &mut wire.last_received)
         } else {
-            (&mut tally.transmitted, &mut tally.last_transmitted)
+            (&mut wire.transmitted, &mut wire.last_transmitted)
         };
         *last = Some(frame.at);
         add(counters, frame.length, flags);

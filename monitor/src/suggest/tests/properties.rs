@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     expect::{Expectation, Matcher, Names, Standing, expectations, of_system},
-    observe::{Counters, Tally},
+    observe::{Counters, Tally, Wire},
     suggest::{
         roles::system,
         strength::{Strength, has_port, strength},
@@ -105,7 +105,8 @@ fn covers(expectation: &Expectation, flow: &FlowId) -> bool {
 
 fn tally() -> Tally {
     let some = Counters { packets: 1, ..Counters::ZERO };
-    Tally { received: some, transmitted: some, ..Tally::default() }
+    let wire = Wire { received: some, transmitted: some, ..Wire::default() };
+    Tally { wire, ..Tally::default() }
 }
 
 #[test]
