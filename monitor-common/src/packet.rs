@@ -217,14 +217,9 @@ pub(crate) fn ports<B: Bytes + ?Sized>(
         });
     };
     let ports = bytes.long_number(transport_header).ok_or(Skip::Truncated)?;
-    Ok(Packet {
-        network,
-        transport_header,
-        version,
-        transport,
-        source_port: (ports >> 16) as u16,
-        destination_port: ports as u16,
-    })
+    #[expect(clippy::cast_possible_truncation, reason = "each is one half")]
+    let (source_port, destination_port) = ((ports >> 16) as u16, ports as u16);
+    Ok(Packet { network, transport_header, version, transport, source_port, destination_port })
 }
 
 /// Offset of the IP header, and its version.

@@ -8,10 +8,7 @@
 
 use core::{cell::UnsafeCell, ffi::c_void};
 
-use aya_ebpf::{
-    bindings::bpf_raw_tracepoint_args,
-    helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock},
-};
+use aya_ebpf::{bindings::bpf_raw_tracepoint_args, helpers::generated::bpf_probe_read_kernel};
 use monitor_common::{Offsets, SOCKET_HEAD, packet::Bytes};
 
 /// Written by the daemon before the programs are loaded.

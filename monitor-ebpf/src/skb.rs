@@ -55,9 +55,9 @@ pub(crate) fn interface(context: &SkBuff) -> u32 {
 /// Address of the socket that a program of `cgroup_skb` runs for, 0 for none. Since 5.1.
 #[inline(always)]
 pub(crate) fn socket(context: &SkBuff) -> u64 {
-    let skb = context.skb;
-    // SAFETY: as above; the kernel has a pointer in this member of the union.
-    unsafe { (*skb).__bindgen_anon_2.sk as u64 }
+    let either = field!(context, __bindgen_anon_2);
+    // SAFETY: the kernel has a pointer there, and any bytes are one.
+    unsafe { either.sk as u64 }
 }
 
 /// Whether a packet on its way out came in from a device before.
