@@ -118,7 +118,12 @@ fn firewall_drops_datagrams_in_answer_on_the_way_out() {
 }
 
 /// Asks three times, and says how many answers could be sent.
-fn exchange(asks: &Namespace, asker: IpAddr, answers: &Namespace, answerer: IpAddr) -> usize {
+pub(crate) fn exchange(
+    asks: &Namespace,
+    asker: IpAddr,
+    answers: &Namespace,
+    answerer: IpAddr,
+) -> usize {
     let service = udp_socket(answers, at(answerer, 32006));
     let client = udp_socket(asks, at(asker, 0));
     let answered = (0..3).filter(|_| {

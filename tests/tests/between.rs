@@ -27,7 +27,7 @@ fn passing(rule: &str) -> String {
 
 /// Makes a firewall drop what belongs to no connection that it knows, and forget those soon that are
 /// silent. A `loose` one takes any segment for the beginning of a connection.
-fn forget_soon(firewall: &Namespace, hook: &str, loose: bool) {
+pub(crate) fn forget_soon(firewall: &Namespace, hook: &str, loose: bool) {
     firewall.nft(&format!(
         "counter blocked {{}}\nchain c {{\ntype filter hook {hook} priority 0\n\
          ct state invalid counter name blocked drop\n}}"
@@ -37,15 +37,15 @@ fn forget_soon(firewall: &Namespace, hook: &str, loose: bool) {
 }
 
 /// An open session, and which of its ends is the host's.
-struct Talk {
+pub(crate) struct Talk {
     host: TcpStream,
-    peer: TcpStream,
+    pub(crate) peer: TcpStream,
     _listener: TcpListener,
 }
 
 impl Talk {
     /// The peer connects to the agent, from a port of its own choice.
-    fn with_agent(net: &Routed, port: u16) -> Self {
+    pub(crate) fn with_agent(net: &Routed, port: u16) -> Self {
         let listener = listen(&net.host, AGENT_AT);
         let peer = connect_from(&net.peer, SocketAddr::new(FAR4, port), AGENT_AT);
         Self { host: listener.accept().unwrap().0, peer, _listener: listener }.begin()
@@ -75,7 +75,7 @@ impl Talk {
     }
 
     /// Waits until neither end has heard the other for longer than every firewall here remembers.
-    fn falls_silent(&self) {
+    pub(crate) fn falls_silent(&self) {
         for end in [&self.host, &self.peer] {
             until("silence", DEADLINE * 2, || {
                 let heard = TcpInfo::of(end).heard;
@@ -86,7 +86,7 @@ impl Talk {
 }
 
 /// What is said of a flow once its session is known to be stuck.
-fn stuck(daemon: &Daemon<'_>, flow: Flow<'_>, cause: &str) -> (Expectation, Session) {
+pub(crate) fn stuck(daemon: &Daemon<'_>, flow: Flow<'_>, cause: &str) -> (Expectation, Session) {
     until("a stuck session", STUCK, || match flow.find(&daemon.report()) {
         said if said.verdict == "degraded" => Ok(()),
         said => Err(format!("{} {:?}", said.verdict, said.evidence)),

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Cause, Failure, Verdict, reasons};
-use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Listening, NO_PORT, Route, Side, Tally};
+use crate::observe::{
+    Drop, FlowId, IcmpErrors, IcmpKind, Listening, NO_PORT, Route, Side, Tally, UNTOLD,
+};
 
 /// How much older than the first failed attempt its evidence can be: times are those of the kernel's
 /// timer.
@@ -80,9 +82,15 @@ pub(super) fn judge(
     (verdict, cause)
 }
 
-/// Whether this host itself answers attempts by ICMP.
+/// Whether this host itself answers attempts by ICMP. Where its answers are dropped and the kernel does not
+/// tell why, the errors can be about these, and for its own socket.
 fn is_turned_down(side: Side, tally: &Tally, since: Timestamp) -> bool {
-    side == Side::Server && hard_errors(tally, false).any(|(at, _)| is_since(at, since))
+    let is_stuck = |drop: &Drop| {
+        is_answer(drop, side) && &*drop.reason == UNTOLD && is_since(drop.last, since)
+    };
+    side == Side::Server
+        && hard_errors(tally, false).any(|(at, _)| is_since(at, since))
+        && !tally.dropped.iter().any(is_stuck)
 }
 
 /// Whether ICMP errors of this host went with what its firewall dropped last. They are limited in number,
@@ -167,12 +175,12 @@ fn is_answer(drop: &Drop, side: Side) -> bool {
     drop.received == (side == Side::Client)
 }
 
-/// Answers that were on the wire, and that this host did not let come to where they should.
+/// Answers that were on the wire, and that this host did not let come to where they should; or may not
+/// have, where the kernel does not tell why it dropped them.
 pub(super) fn answers_lost_after_the_wire(tally: &Tally, side: Side) -> u64 {
-    let is_after = |drop: &&Drop| {
-        let cause = stops_answers(drop);
-        cause
-            .is_some_and(|cause| drop.received || matches!(cause, Cause::TcDrop | Cause::QdiscDrop))
+    let is_after = |drop: &&Drop| match stops_answers(drop) {
+        Some(cause) => drop.received || matches!(cause, Cause::TcDrop | Cause::QdiscDrop),
+        None => drop.received && &*drop.reason == UNTOLD,
     };
     let answers = tally.dropped.iter().filter(|drop| is_answer(drop, side));
     answers.filter(is_after).map(|drop| drop.packets).sum()

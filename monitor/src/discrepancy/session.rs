@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, mem, net::SocketAddr};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict};
-use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Session, Snapshot, Tally, UNTOLD};
+use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Session, Snapshot, Tally};
 
 /// Retransmissions by timeout in a row, or segments that the firewall dropped, which prove something.
 const ENOUGH: u8 = 3;
@@ -48,7 +48,7 @@ pub struct Stuck {
     pub mss: u32,
     /// Whether its socket is still there.
     pub is_open: bool,
-    /// Whether this host's firewall dropped segments of it.
+    /// Whether this host dropped segments of it.
     pub is_dropped_here: bool,
     /// Why.
     pub cause: Cause,
@@ -62,7 +62,7 @@ pub(super) struct Sessions(BTreeMap<FlowId, BTreeMap<(SocketAddr, SocketAddr), F
 struct Followed {
     stuck: Stuck,
     is_proven: bool,
-    /// What the firewall had dropped of the flow before.
+    /// What had been dropped of the flow before.
     dropped_before: u64,
 }
 
@@ -208,9 +208,7 @@ fn cause(session: &Session, stuck: &Stuck, tally: &Tally) -> Cause {
     {
         return Cause::Mtu;
     }
-    let is_untold =
-        |drop: &Drop| &*drop.reason == UNTOLD && !drop.opening && drop.port == session.port();
-    if drops_since(stuck.since, tally).any(is_untold) {
+    if drops_since(stuck.since, tally).any(|drop| may_be_of(drop, session)) {
         return Cause::Undetermined;
     }
     if is_full_size(session) { Cause::Stalled } else { Cause::NoAnswer }
@@ -225,6 +223,18 @@ fn is_of(drop: &Drop, session: &Session) -> bool {
     drop.cuts_sessions() && drop.port == session.port()
 }
 
+/// Whether segments that may be of the session were dropped, and it is not told why.
+fn may_be_of(drop: &Drop, session: &Session) -> bool {
+    drop.may_cut_sessions() && drop.port == session.port()
+}
+
+/// The same, and so many came in by a device and reached no socket: some of what is dropped without a
+/// reason was delivered.
+fn is_missed(drop: &Drop, session: &Session, tally: &Tally) -> bool {
+    let [wire, sockets] = [tally.wire.received.packets, tally.sockets.received.packets];
+    may_be_of(drop, session) && sockets > 0 && wire.saturating_sub(sockets) >= drop.packets
+}
+
 /// Whether full segments are stuck on a path that is not known to have let any through.
 fn is_full_size(session: &Session) -> bool {
     let Session { unacknowledged, segments, mss, acknowledged, arrived, .. } = *session;
@@ -235,7 +245,7 @@ fn is_full_size(session: &Session) -> bool {
         && arrived <= 1
 }
 
-/// A session whose peer sends, and this host's firewall drops it: this end only hears nothing.
+/// A session whose peer sends, and this host drops it: this end only hears nothing.
 fn is_cut(
     old: Option<Followed>,
     session: &Session,
@@ -244,7 +254,10 @@ fn is_cut(
 ) -> Option<Followed> {
     let heard = now - session.heard;
     let old = old.filter(|old| old.stuck.since > heard);
-    let dropped = tally.dropped.iter().filter(|drop| drop.received && is_of(drop, session));
+    let dropped = tally
+        .dropped
+        .iter()
+        .filter(|drop| drop.received && (is_of(drop, session) || is_missed(drop, session, tally)));
     let news = dropped.filter_map(|drop| Some((drop, drop.last?)));
     let latest = news
         .filter(|(_, last)| *last > heard && now.duration_since(*last) <= NEWS)
@@ -263,8 +276,11 @@ fn is_cut(
     let stuck = &mut followed.stuck;
     let dropped = drop.packets.saturating_sub(followed.dropped_before);
     if dropped >= ENOUGH.into() && last > stuck.since && !followed.is_proven {
-        let is_forgotten = stuck.quiet >= QUIET;
-        stuck.cause = if is_forgotten { Cause::SessionInterrupted } else { Cause::LocalFirewallIn };
+        stuck.cause = match stuck.quiet >= QUIET {
+            _ if drop.may_cut_sessions() => Cause::Undetermined,
+            true => Cause::SessionInterrupted,
+            false => Cause::LocalFirewallIn,
+        };
         followed.is_proven = true;
     }
     stuck.last = last;

@@ -128,6 +128,11 @@ impl Drop {
     pub fn cuts_sessions(&self) -> bool {
         &*self.reason == "NETFILTER_DROP" && !self.opening && !self.datagram
     }
+
+    /// Whether it is not told why they were dropped, and they belong to connections that are open.
+    pub fn may_cut_sessions(&self) -> bool {
+        &*self.reason == UNTOLD && !self.opening && !self.datagram
+    }
 }
 
 impl Tally {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::tallies::flow_id;
 use crate::{
     kernel::{self, OpenSocket},
-    observe::{FlowId, Flows, PortSet, Session, Transport, What},
+    observe::{Drop, FlowId, Flows, PortSet, Session, Transport, What},
 };
 
 /// How often sessions are looked at while nothing happens to those that are followed.
@@ -20,14 +20,15 @@ const TROUBLED_FOR: SignedDuration = SignedDuration::from_mins(1);
 const MOST: usize = 4096;
 
 /// Whether segments were sent again a short time ago, or segments of open connections dropped by the
-/// firewall. Without either no session needs a look, which costs a walk through all sockets.
+/// firewall, or by what is not told. Without either no session needs a look, which costs a walk through all sockets.
 pub(super) fn is_troubled(flows: &Flows, now: Timestamp) -> bool {
     let is_recent =
         |at: Option<Timestamp>| at.is_some_and(|at| now.duration_since(at) <= TROUBLED_FOR);
     let is_tcp = |flow: &FlowId| flow.transport == Transport::Tcp;
     let mut dropped = flows.dropped().filter(|(flow, _)| is_tcp(flow));
     let mut happened = flows.happened();
-    dropped.any(|(_, drop)| drop.cuts_sessions() && is_recent(drop.last))
+    let cuts = |drop: &Drop| drop.cuts_sessions() || drop.may_cut_sessions();
+    dropped.any(|(_, drop)| cuts(drop) && is_recent(drop.last))
         || happened.any(|(_, (what, when))| *what == What::Retransmitted && is_recent(when.last))
 }
 

@@ -121,3 +121,37 @@ fn datagrams_of_the_wire_and_of_the_drops_may_be_read_in_any_order() {
     bench.answered_datagrams(scan, 1);
     assert_eq!(bench.verdict("scan-32006"), (Verdict::Ok, None));
 }
+
+/// As kernels before 5.17 tell it.
+#[test]
+fn datagrams_in_answer_that_are_dropped_without_a_reason_leave_it_unknown() {
+    let mut bench = Bench::new();
+    let scan = scan(Side::Client);
+    bench.expectations.retain(|expectation| expectation.key.side == Side::Client);
+    bench.answered_datagrams(scan, 3);
+    bench.drops(scan, crate::observe::UNTOLD, true, 3);
+    assert_eq!(bench.verdict("scan-32006"), (Verdict::Unknown, None));
+    bench.wait(1);
+    bench.answered_datagrams(scan, 1);
+    assert_eq!(bench.verdict("scan-32006"), (Verdict::Ok, None));
+}
+
+/// As kernels before 5.17 tell it, of one that no neighbor takes.
+#[test]
+fn error_about_an_answer_that_is_dropped_without_a_reason_turns_nobody_down() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(agent, syn);
+    bench.drops(agent, crate::observe::UNTOLD, false, 1);
+    let unreachable = IcmpErrors {
+        kind: IcmpKind::Unreachable,
+        received: false,
+        packets: 1,
+        first: Some(bench.now()),
+        last: Some(bench.now()),
+    };
+    bench.flow(agent).icmp.push(unreachable);
+    bench.assess();
+    bench.wait(3);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Blocked, Some(Cause::Undetermined)));
+}

@@ -247,6 +247,23 @@ fn firewall_that_drops_an_idle_session_forgot_it() {
     }
 }
 
+/// As kernels before 5.17 tell it.
+#[test]
+fn segments_dropped_without_a_reason_cut_a_session_if_they_reached_no_socket() {
+    for (arrived, said) in [(7, degraded(Cause::Undetermined)), (8, OK)] {
+        let mut bench = bench();
+        let session = Session { heard: SignedDuration::from_secs(60), ..vdi() };
+        let first = bench.now() - SignedDuration::from_secs(1);
+        let drop = dropped(&session, 3, first, bench.now());
+        let drop = Drop { reason: crate::observe::UNTOLD.into(), ..drop };
+        let tally = bench.flow(session.flow);
+        tally.dropped = vec![drop];
+        tally.wire.received.packets = 10;
+        tally.sockets.received.packets = arrived;
+        assert_eq!(bench.look(session), said, "{arrived}");
+    }
+}
+
 #[test]
 fn what_the_firewall_drops_is_heard_on_the_wire_and_mends_nothing() {
     let mut bench = bench();
