@@ -144,9 +144,8 @@ pub(crate) fn namespace(net: u64) -> Namespace {
 /// Whether the socket that a program of `cgroup_skb` runs for is of the watched namespace.
 ///
 /// The verifier lets nobody calculate with the address of such a socket, so its first bytes are read
-/// as a whole: a single read, which is the dearest part of these programs. They are not inlined, since
-/// they are as much as half of what is left on the stack.
-#[inline(never)]
+/// as a whole: a single read, which is the dearest part of these programs.
+#[inline(always)]
 pub(crate) fn is_own_socket_watched(socket: u64) -> bool {
     let head: SocketHead = read(socket);
     let index = offset!(socket_namespace) as usize / size_of::<u64>();

@@ -11,7 +11,7 @@
 use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
 use monitor_common::{
     FlowKey, Side, Transport,
-    packet::{self, Bytes, End, Link, Packet, SYN, SYN_ACK},
+    packet::{self, Bytes, End, Link, Packet, SYN, SYN_ACK, Skip},
 };
 
 use crate::{
@@ -39,10 +39,16 @@ fn socket_egress(context: SkBuffContext) -> i32 {
 #[inline(always)]
 fn watch(context: &SkBuffContext, received: bool) -> i32 {
     let bytes = Direct::new(skb::data(&context.skb), skb::data_end(&context.skb));
-    if let Ok(packet) = packet::locate_plain(&bytes, Link::Ip) {
-        count(context, &bytes, packet, received);
-    } else {
-        watch_deeper(context, received);
+    let plain = packet::locate_plain(&bytes, Link::Ip);
+    let may_count = match &plain {
+        Ok(packet) => is_documented(packet),
+        Err(skip) => matches!(skip, Skip::Truncated | Skip::Deeper),
+    };
+    if may_count && is_own_socket_watched(skb::socket(&context.skb)) {
+        match plain {
+            Ok(packet) => count(context, &bytes, packet, received),
+            Err(_) => watch_deeper(context, received),
+        }
     }
     PASS
 }
@@ -51,18 +57,21 @@ fn watch(context: &SkBuffContext, received: bool) -> i32 {
 #[inline(never)]
 fn watch_deeper(context: &SkBuffContext, received: bool) {
     let bytes = skb::Whole(&context.skb);
-    if let Ok(packet) = packet::locate(&bytes, Link::Ip) {
+    if let Ok(packet) = packet::locate(&bytes, Link::Ip)
+        && is_documented(&packet)
+    {
         count(context, &bytes, packet, received);
     }
 }
 
 #[inline(always)]
+fn is_documented(packet: &Packet) -> bool {
+    documented(packet.transport, packet.destination_port)
+        || documented(packet.transport, packet.source_port)
+}
+
+#[inline(always)]
 fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received: bool) {
-    let to_service = documented(packet.transport, packet.destination_port);
-    let from_service = documented(packet.transport, packet.source_port);
-    if !(to_service || from_service) || !is_own_socket_watched(skb::socket(&context.skb)) {
-        return;
-    }
     let loopback = skb::interface(&context.skb) == LOOPBACK;
     if loopback && !received || is_of_probe(&packet, received, loopback) {
         return;
