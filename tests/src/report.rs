@@ -238,7 +238,7 @@ pub struct Session {
     pub mss: u32,
     /// Whether it is still open.
     pub open: bool,
-    /// Whether the host's firewall dropped segments of it.
+    /// Whether the host dropped segments of it.
     pub dropped_here: bool,
     /// Why it stopped.
     pub cause: String,

@@ -104,7 +104,7 @@ impl Sessions {
     }
 
     /// The stuck sessions of a flow, the first one first. One that is closed stays until the peer is heard
-    /// again; where this host's firewall drops what is heard on the wire, until a connection is opened.
+    /// again; where this host drops what is heard on the wire, until a connection is opened.
     pub(super) fn stuck(&mut self, flow: &FlowId, track: &Track) -> Vec<Stuck> {
         let Some(of_flow) = self.0.get_mut(flow) else {
             return Vec::new();
@@ -276,10 +276,12 @@ fn is_cut(
     let stuck = &mut followed.stuck;
     let dropped = drop.packets.saturating_sub(followed.dropped_before);
     if dropped >= ENOUGH.into() && last > stuck.since && !followed.is_proven {
-        stuck.cause = match stuck.quiet >= QUIET {
-            _ if drop.may_cut_sessions() => Cause::Undetermined,
-            true => Cause::SessionInterrupted,
-            false => Cause::LocalFirewallIn,
+        stuck.cause = if drop.may_cut_sessions() {
+            Cause::Undetermined
+        } else if stuck.quiet >= QUIET {
+            Cause::SessionInterrupted
+        } else {
+            Cause::LocalFirewallIn
         };
         followed.is_proven = true;
     }

@@ -183,7 +183,7 @@ pub struct Session {
     pub mss: u32,
     /// Whether it is still open.
     pub open: bool,
-    /// Whether the firewall of this host dropped segments of it.
+    /// Whether this host dropped segments of it: its firewall, or what is not told before Linux 5.17.
     pub dropped_here: bool,
     /// Why it stopped.
     pub cause: Cause,

@@ -20,7 +20,8 @@ const TROUBLED_FOR: SignedDuration = SignedDuration::from_mins(1);
 const MOST: usize = 4096;
 
 /// Whether segments were sent again a short time ago, or segments of open connections dropped by the
-/// firewall, or by what is not told. Without either no session needs a look, which costs a walk through all sockets.
+/// firewall, or by what is not told. Without either no session needs a look, which costs a walk through
+/// all sockets.
 pub(super) fn is_troubled(flows: &Flows, now: Timestamp) -> bool {
     let is_recent =
         |at: Option<Timestamp>| at.is_some_and(|at| now.duration_since(at) <= TROUBLED_FOR);
