@@ -3,6 +3,9 @@
 /// How many bytes of a socket are read at once, from its beginning, to learn its network namespace.
 pub const SOCKET_HEAD: usize = 56;
 
+/// The number that a program loads where the daemon puts the call of `bpf_cast_to_kern_ctx`.
+pub const CAST_MARKER: u32 = 0x0bac_0f10;
+
 /// Offsets in bytes, from the kernel's description of its types. All zero where there is none: then
 /// the programs that need them are not loaded.
 #[repr(C)]
@@ -18,6 +21,8 @@ pub struct Offsets {
     pub skb_end: u32,
     /// `sk_buff.dev`.
     pub skb_device: u32,
+    /// The number of the kernel's function `bpf_cast_to_kern_ctx`, 0 for none. Since 6.2.
+    pub cast_function: u32,
     /// `sk_buff.sk`.
     pub skb_socket: u32,
     /// `skb_shared_info.gso_segs`.
@@ -65,4 +70,4 @@ pub struct Offsets {
     pub drop_arguments: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 27 * 4 && align_of::<Offsets>() == 4);
+const _: () = assert!(size_of::<Offsets>() == 28 * 4 && align_of::<Offsets>() == 4);

@@ -30,7 +30,7 @@ pub use drops::{DropCounts, DropKey};
 pub use events::{Event, EventCounts, EventKey};
 pub use flow::{ClockReading, Counters, FlowCounts, FlowKey, Side, Transport};
 pub use icmp::IcmpKind;
-pub use kernel_memory::{Offsets, SOCKET_HEAD};
+pub use kernel_memory::{CAST_MARKER, Offsets, SOCKET_HEAD};
 pub use loss::Loss;
 
 /// Version of every layout in this crate. A change of any layout bumps it, and maps of another

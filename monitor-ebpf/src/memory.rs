@@ -8,8 +8,13 @@
 
 use core::{cell::UnsafeCell, ffi::c_void};
 
-use aya_ebpf::{bindings::bpf_raw_tracepoint_args, helpers::generated::bpf_probe_read_kernel};
+use aya_ebpf::{
+    bindings::bpf_raw_tracepoint_args, helpers::generated::bpf_probe_read_kernel,
+    programs::sk_buff::SkBuff,
+};
 use monitor_common::{Offsets, SOCKET_HEAD, packet::Bytes};
+
+use crate::skb;
 
 /// Written by the daemon before the programs are loaded.
 #[unsafe(no_mangle)]
@@ -142,14 +147,54 @@ pub(crate) fn namespace(net: u64) -> Namespace {
 }
 
 /// Whether the socket that a program of `cgroup_skb` runs for is of the watched namespace.
-///
-/// The verifier lets nobody calculate with the address of such a socket, so its first bytes are read
-/// as a whole: a single read, which is the dearest part of these programs.
 #[inline(always)]
-pub(crate) fn is_own_socket_watched(socket: u64) -> bool {
-    let head: SocketHead = read(socket);
+pub(crate) fn is_own_socket_watched(context: &SkBuff) -> bool {
+    if offset!(cast_function) != 0 {
+        let packet = as_kernel_sees_it(context);
+        let socket = follow(packet, offset!(skb_socket));
+        return socket != 0
+            && namespace(follow(socket, offset!(socket_namespace))) == Namespace::Watched;
+    }
+    // Without the cast the verifier lets nobody calculate with the address of a socket: its first bytes
+    // are read as a whole, by a helper that takes longer than all the rest of the program.
+    let head: SocketHead = read(skb::socket(context));
     let index = offset!(socket_namespace) as usize / size_of::<u64>();
     namespace(head.get(index).copied().unwrap_or(0)) == Namespace::Watched
+}
+
+/// The address of the `sk_buff` behind a program's view of it, in a form in which the verifier lets the
+/// program read its fields. Since 6.2.
+#[cfg(target_arch = "bpf")]
+#[inline(always)]
+fn as_kernel_sees_it(context: &SkBuff) -> u64 {
+    let packet: u64;
+    // SAFETY: the daemon has put the call of `bpf_cast_to_kern_ctx` in the place of the marker, or the
+    // verifier never comes here. The call takes the context, and changes what a call changes.
+    unsafe {
+        core::arch::asm!(
+            "r0 = {marker}",
+            marker = const monitor_common::CAST_MARKER,
+            inlateout("r1") context.skb => _,
+            lateout("r0") packet,
+            lateout("r2") _, lateout("r3") _, lateout("r4") _, lateout("r5") _,
+        );
+    }
+    packet
+}
+
+/// On the host nothing runs it.
+#[cfg(not(target_arch = "bpf"))]
+fn as_kernel_sees_it(context: &SkBuff) -> u64 {
+    context.skb as u64
+}
+
+/// The pointer in a field of a struct whose type the verifier knows.
+#[inline(always)]
+fn follow(address: u64, offset: u32) -> u64 {
+    let field = address.wrapping_add(u64::from(offset)) as *const u64;
+    // SAFETY: the verifier knows the type at the address and that it has such a field, and where the
+    // address is none the kernel reads zero.
+    unsafe { field.read_volatile() }
 }
 
 /// The namespace of a socket; unknown for none.

@@ -44,7 +44,7 @@ fn watch(context: &SkBuffContext, received: bool) -> i32 {
         Ok(packet) => is_documented(packet),
         Err(skip) => matches!(skip, Skip::Truncated | Skip::Deeper),
     };
-    if may_count && is_own_socket_watched(skb::socket(&context.skb)) {
+    if may_count && is_own_socket_watched(&context.skb) {
         match plain {
             Ok(packet) => count(context, &bytes, packet, received),
             Err(_) => watch_deeper(context, received),

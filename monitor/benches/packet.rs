@@ -14,7 +14,7 @@ use std::{error::Error, process::ExitCode, time::Instant};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    programs::{CgroupSkb, SchedClassifier, TestRun, TestRunOptions},
+    programs::{CgroupSkb, ProgramError, SchedClassifier, TestRun, TestRunOptions},
 };
 use monitor::{
     kernel::Object,
@@ -42,7 +42,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     ports.insert(Transport::Udp, UDP_SERVICE);
     let mut hooks = Object::load(1024, false, None)?;
     hooks.set_ports(&ports)?;
-    hooks.program_of_kind::<CgroupSkb>(names::SOCKET_INGRESS)?.load()?;
+    let socket: &mut CgroupSkb = hooks.program_of_kind(names::SOCKET_INGRESS)?;
+    match socket.load() {
+        // Where the kernel casts, it was loaded to find that out.
+        Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
+        Err(error) => return Err(error.into()),
+    }
     let mut baseline = EbpfLoader::new().btf(None).load(BASELINE)?;
     for name in ["empty", "five_tuple"] {
         classifier(&mut baseline, name)?.load()?;

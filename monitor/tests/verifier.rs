@@ -57,12 +57,15 @@ fn every_program_is_far_from_the_limit() {
 /// it of one: so the kernel takes the program here, and finds no room for its descriptor.
 fn verified(program: &mut Program) -> u32 {
     let loaded = match program {
+        // Some are loaded with the object, the others when they are attached.
         Program::SchedClassifier(program) => {
-            // The others are loaded when they are attached.
             drop(program.unload());
             without_descriptors(|| program.load())
         }
-        Program::CgroupSkb(program) => without_descriptors(|| program.load()),
+        Program::CgroupSkb(program) => {
+            drop(program.unload());
+            without_descriptors(|| program.load())
+        }
         Program::CgroupSockAddr(program) => without_descriptors(|| program.load()),
         Program::RawTracePoint(program) => without_descriptors(|| program.load()),
         other => panic!("{other:?}"),

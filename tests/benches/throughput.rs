@@ -1,7 +1,9 @@
-//! What a transfer over a veth pair costs with the daemon beside it, against the same without.
+//! What a transfer over a veth pair costs with the daemon beside it, against the same without, and with
+//! programs that do nothing at the same hooks.
 //!
-//! Rounds with and without take turns. The processor time is that of the whole machine, so nothing else
-//! may run.
+//! One thread does both ends, so that nothing depends on who is woken up when: the kernel hands a segment
+//! from the one socket to the other within `send`. Its processor time is all that the transfer takes, the
+//! daemon's comes on top.
 
 #![expect(
     clippy::print_stdout,
@@ -15,99 +17,108 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::SocketAddr,
-    thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use tests::{Daemon, HOST4, Pair, attempt, config, listen};
+use nix::time::{ClockId, clock_gettime};
+use tests::{Daemon, EmptyPrograms, HOST4, Pair, attempt, config, listen};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 31;
 const SERVICE: u16 = 50051;
-const MEBIBYTE: usize = 1 << 20;
+/// What is sent at once: 45 segments of 1,448 bytes, the most that one coalesced packet holds.
+const PIECE: usize = 45 * 1448;
+/// Pieces in the buffer that is sent: more than the processor's cache has room for, as with a backup, which
+/// reads everything once.
+const NEW: usize = 512;
+/// The same piece each time.
+const CACHED: usize = 1;
 
 fn main() {
-    println!("median of {ROUNDS} rounds with the daemon and {ROUNDS} without, in turns\n");
+    println!("median of {ROUNDS} rounds of each, in turns\n");
+    println!("{:<23}{:>22}{:>30}{:>18}", "", "Gbit/s", "CPU ns/KiB", "CPU ratio");
     println!(
-        "{:<28}{:>14}{:>14}{:>14}{:>14}{:>12}",
-        "", "Gbit/s", "Gbit/s", "CPU ns/KiB", "CPU ns/KiB", "CPU"
+        "{:<23}{:>8}{:>7}{:>7}{:>12}{:>9}{:>9}{:>11}{:>7}",
+        "segments of", "without", "empty", "with", "without", "empty", "with", "empty", "with"
     );
-    println!(
-        "{:<28}{:>14}{:>14}{:>14}{:>14}{:>12}",
-        "", "without", "with", "without", "with", "ratio"
-    );
-    compare("segments of 64 KiB (offloads)", &Pair::new(), 16_384);
-    compare("segments of 1448 bytes", &Pair::without_offloads(), 2048);
+    let (offloads, segments) = (Pair::new(), Pair::without_offloads());
+    compare("64 KiB, new data", &offloads, 32_768, NEW);
+    compare("64 KiB, cached data", &offloads, 32_768, CACHED);
+    compare("1,448 bytes, new data", &segments, 8192, NEW);
 }
 
-fn compare(name: &str, pair: &Pair, mebibytes: usize) {
-    transfer(pair, mebibytes);
-    let (mut without, mut with) = (Vec::new(), Vec::new());
+/// Sends so many pieces in each round, from a buffer of so many.
+fn compare(name: &str, pair: &Pair, pieces: usize, data: usize) {
+    transfer(pair, pieces, data, None);
+    let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        without.push(transfer(pair, mebibytes));
+        let without = transfer(pair, pieces, data, None);
+        let programs = EmptyPrograms::attach(&pair.host, "eth0");
+        let empty = transfer(pair, pieces, data, None);
+        drop(programs);
         let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
-        with.push(transfer(pair, mebibytes));
+        let with = transfer(pair, pieces, data, Some(&daemon));
         let report = daemon.next_report();
         let seen = report.expectations.iter().any(|e| e.flow == "agent-50051" && e.verdict == "ok");
         assert!(seen, "the daemon did not see the transfer");
+        rounds.push([without, empty, with]);
     }
-    let ratios =
-        without.iter().zip(&with).map(|(without, with)| with.processor / without.processor);
-    let ratio = median(ratios.collect());
-    let of = |rounds: &[Cost], what: fn(&Cost) -> f64| median(rounds.iter().map(what).collect());
-    let speed = |cost: &Cost| cost.bytes * 8.0 / cost.seconds / 1e9;
-    let each = |cost: &Cost| cost.processor * 1e9 / (cost.bytes / 1024.0);
+    let of = |what: fn(&[Cost; 3]) -> f64| median(rounds.iter().map(what).collect());
     println!(
-        "{name:<28}{:>14.1}{:>14.1}{:>14.0}{:>14.0}{ratio:>12.3}",
-        of(&without, speed),
-        of(&with, speed),
-        of(&without, each),
-        of(&with, each),
+        "{name:<23}{:>8.1}{:>7.1}{:>7.1}{:>12.0}{:>9.0}{:>9.0}{:>11.3}{:>7.3}",
+        of(|[without, ..]| without.speed),
+        of(|[_, empty, _]| empty.speed),
+        of(|[.., with]| with.speed),
+        of(|[without, ..]| without.processor),
+        of(|[_, empty, _]| empty.processor),
+        of(|[.., with]| with.processor),
+        of(|[without, empty, _]| empty.processor / without.processor),
+        of(|[without, _, with]| with.processor / without.processor),
     );
 }
 
-/// Of one transfer: bytes, and seconds of the clock and of all processors.
+/// Of one transfer.
 struct Cost {
-    bytes: f64,
-    seconds: f64,
+    /// Gbit/s.
+    speed: f64,
+    /// Nanoseconds for each KiB.
     processor: f64,
 }
 
 /// The peer sends to the service of the host.
-fn transfer(pair: &Pair, mebibytes: usize) -> Cost {
+fn transfer(pair: &Pair, pieces: usize, data: usize, daemon: Option<&Daemon<'_>>) -> Cost {
     let address = SocketAddr::new(HOST4, SERVICE);
     let listener = listen(&pair.host, address);
-    let (busy, started) = (busy(), Instant::now());
-    let receiver = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut buffer = vec![0; MEBIBYTE];
-        let mut received = 0;
-        loop {
-            match stream.read(&mut buffer).unwrap() {
-                0 => return received,
-                bytes => received += bytes,
-            }
-        }
-    });
-    let mut stream = attempt(&pair.peer, address, tests::DEADLINE).unwrap();
-    let data = vec![7; MEBIBYTE];
-    for _ in 0..mebibytes {
-        stream.write_all(&data).unwrap();
+    let mut peer = attempt(&pair.peer, address, tests::DEADLINE).unwrap();
+    let (mut host, _) = listener.accept().unwrap();
+    let sent = vec![7; data * PIECE];
+    let mut received = vec![0; PIECE];
+    let processor = || of_this_thread() + daemon.map_or(Duration::ZERO, of_daemon);
+    let (spent, started) = (processor(), Instant::now());
+    for piece in sent.chunks(PIECE).cycle().take(pieces) {
+        peer.write_all(piece).unwrap();
+        host.read_exact(&mut received).unwrap();
     }
-    drop(stream);
-    let bytes = receiver.join().unwrap();
-    assert_eq!(bytes, mebibytes * MEBIBYTE);
-    let (seconds, processor) = (started.elapsed().as_secs_f64(), self::busy() - busy);
-    Cost { bytes: bytes as f64, seconds, processor }
+    let (spent, took) = (processor().checked_sub(spent).unwrap(), started.elapsed());
+    let bytes = (pieces * PIECE) as f64;
+    Cost {
+        speed: bytes * 8.0 / took.as_secs_f64() / 1e9,
+        processor: spent.as_secs_f64() * 1e9 / (bytes / 1024.0),
+    }
 }
 
-/// Seconds that the processors of the machine were not idle.
-fn busy() -> f64 {
-    const TICKS: f64 = 100.0;
-    const IDLE: [usize; 2] = [3, 4];
-    let stat = fs::read_to_string("/proc/stat").unwrap();
-    let all = stat.lines().next().unwrap().split_whitespace().skip(1).take(8);
-    let busy = all.enumerate().filter(|(column, _)| !IDLE.contains(column));
-    busy.map(|(_, ticks)| ticks.parse::<f64>().unwrap()).sum::<f64>() / TICKS
+/// Processor time of the thread.
+fn of_this_thread() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
+}
+
+/// Processor time of the daemon's threads.
+fn of_daemon(daemon: &Daemon<'_>) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+    let nanoseconds = threads.map(|thread| {
+        let stat = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        stat.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

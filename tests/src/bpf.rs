@@ -1,6 +1,7 @@
 //! Programs of somebody else at a device.
 
 use std::{
+    fs::File,
     io,
     os::fd::{AsRawFd as _, OwnedFd},
 };
@@ -12,6 +13,7 @@ const MAP_LOOKUP: i32 = 1;
 const PROG_LOAD: i32 = 5;
 const PROG_QUERY: i32 = 16;
 const LINK_CREATE: i32 = 28;
+const SCHED_CLS: u64 = 3;
 pub(crate) const TCX_INGRESS: u64 = 46;
 pub(crate) const TCX_EGRESS: u64 = 47;
 
@@ -46,7 +48,6 @@ impl ForeignProgram {
 
     fn with_verdict(namespace: &Namespace, device: &str, verdict: u32, flags: u64) -> Self {
         const ARRAY: u64 = 2;
-        const SCHED_CLS: u64 = 3;
         // One value of eight bytes: type and key size, value size and entries.
         let map = call(MAP_CREATE, &mut [pair(ARRAY, 4), pair(8, 1), 0]).unwrap();
         let map_fd = u64::try_from(map.as_raw_fd()).unwrap();
@@ -63,31 +64,10 @@ impl ForeignProgram {
             // return
             0x0000_0000_0000_0095,
         ];
-        let licence = c"GPL";
-        let program = call(
-            PROG_LOAD,
-            &mut [
-                pair(SCHED_CLS, 6),
-                program.as_ptr() as u64,
-                licence.as_ptr() as u64,
-                0,
-                0,
-                0,
-                0,
-                0,
-                TCX_INGRESS << 32,
-            ],
-        )
-        .unwrap();
-        let program_fd = u64::try_from(program.as_raw_fd()).unwrap();
-        let index = namespace.index(device);
-        let link = namespace.inside(|| {
-            call(
-                LINK_CREATE,
-                &mut [pair(program_fd, index.into()), pair(TCX_INGRESS, flags), 0, 0, 0, 0],
-            )
-        });
-        Self { map, _link: link.unwrap() }
+        let program = load(SCHED_CLS, &program, TCX_INGRESS);
+        let index = namespace.index(device).into();
+        let link = namespace.inside(|| link(&program, index, TCX_INGRESS, flags));
+        Self { map, _link: link }
     }
 
     /// Packets that it has seen.
@@ -99,6 +79,56 @@ impl ForeignProgram {
         sys::bpf(MAP_LOOKUP, attributes).unwrap();
         value
     }
+}
+
+/// Programs that do nothing, at every hook that a packet passes: TC of a device and the root of cgroup v2,
+/// both ways. They go with the value.
+#[derive(Debug)]
+pub struct EmptyPrograms(#[expect(dead_code, reason = "it is held")] [OwnedFd; 4]);
+
+impl EmptyPrograms {
+    /// Attaches them.
+    pub fn attach(namespace: &Namespace, device: &str) -> Self {
+        const CGROUP_SKB: u64 = 8;
+        const CGROUP_INGRESS: u64 = 0;
+        const CGROUP_EGRESS: u64 = 1;
+        // r0 = the verdict that lets a packet pass; return.
+        const PASS: [u64; 2] = [0x0000_0001_0000_00b7, 0x0000_0000_0000_0095];
+        const UNSPEC: [u64; 2] = [0xffff_ffff_0000_00b7, 0x0000_0000_0000_0095];
+        let root = cgroup_root();
+        let root_fd = u64::try_from(root.as_raw_fd()).unwrap();
+        let index = namespace.index(device).into();
+        Self(namespace.inside(|| {
+            [
+                link(&load(SCHED_CLS, &UNSPEC, TCX_INGRESS), index, TCX_INGRESS, 0),
+                link(&load(SCHED_CLS, &UNSPEC, TCX_EGRESS), index, TCX_EGRESS, 0),
+                link(&load(CGROUP_SKB, &PASS, CGROUP_INGRESS), root_fd, CGROUP_INGRESS, 0),
+                link(&load(CGROUP_SKB, &PASS, CGROUP_EGRESS), root_fd, CGROUP_EGRESS, 0),
+            ]
+        }))
+    }
+}
+
+/// The root of cgroup v2.
+fn cgroup_root() -> File {
+    let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    roots.into_iter().find_map(|root| File::open(root).ok()).unwrap()
+}
+
+/// Loads a program of one type, to be attached in one way.
+fn load(kind: u64, instructions: &[u64], attach: u64) -> OwnedFd {
+    let count = u64::try_from(instructions.len()).unwrap();
+    let licence = c"GPL";
+    let (instructions, licence) = (instructions.as_ptr() as u64, licence.as_ptr() as u64);
+    let attributes =
+        &mut [pair(kind, count), instructions, licence, 0, 0, 0, 0, 0, pair(0, attach)];
+    call(PROG_LOAD, attributes).unwrap()
+}
+
+/// Attaches a program to a device or a cgroup.
+fn link(program: &OwnedFd, target: u64, attach: u64, flags: u64) -> OwnedFd {
+    let program = u64::try_from(program.as_raw_fd()).unwrap();
+    call(LINK_CREATE, &mut [pair(program, target), pair(attach, flags), 0, 0, 0, 0]).unwrap()
 }
 
 /// How many programs are in the kernel's list (TCX) of a device: on the way in and on the way out.

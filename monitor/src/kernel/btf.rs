@@ -33,6 +33,7 @@ enum Type<'b> {
     Pointer(u32),
     /// Of a function: how many parameters it has.
     Prototype(u32),
+    Function(&'b str),
     Other,
 }
 
@@ -65,7 +66,7 @@ impl<'b> Btf<'b> {
             let name = text(strings, reader.next()?)?;
             let info = reader.next()?;
             let size_or_type = reader.next()?;
-            let read = reader.body(info, size_or_type, strings)?;
+            let read = reader.body(name, info, size_or_type, strings)?;
             // A forward declaration has the name too, and no members.
             let is_kept = matches!(read, Type::Composite(_) | Type::Enum(_) | Type::Alias(_));
             if !name.is_empty() && is_kept {
@@ -113,6 +114,12 @@ impl<'b> Btf<'b> {
         };
         // The first is the handler's own.
         parameters.checked_sub(1)
+    }
+
+    /// The number of a function, by which programs call it; `None` where the kernel has no such function.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        let is_it = |kind: &Type<'_>| matches!(kind, Type::Function(other) if *other == name);
+        u32::try_from(self.types.iter().position(is_it)?).ok()
     }
 
     fn member(&self, composite: usize, field: &str) -> Option<(u32, u32)> {
@@ -168,6 +175,7 @@ impl Reader<'_> {
     /// What follows the head of a type.
     fn body<'b>(
         &mut self,
+        name: &'b str,
         info: u32,
         size_or_type: u32,
         strings: &'b [u8],
@@ -199,6 +207,7 @@ impl Reader<'_> {
                 self.at += 8 * count as usize;
                 Type::Prototype(count)
             }
+            12 => Type::Function(name),
             // Typedef, volatile, const, restrict, type tag.
             8..=11 | 18 => Type::Alias(size_or_type),
             kind => {
@@ -209,8 +218,8 @@ impl Reader<'_> {
                     3 => 3,
                     // Data section, 64-bit enum.
                     15 | 19 => 3 * count,
-                    // Forward declaration, function, float.
-                    7 | 12 | 16 => 0,
+                    // Forward declaration, float.
+                    7 | 16 => 0,
                     _ => return Err(BtfError::Damaged),
                 };
                 self.at += 4 * words as usize;
@@ -259,6 +268,9 @@ mod tests {
         assert!(btf.offset("net", "ns.inum").unwrap() > 0);
         assert_eq!(btf.arguments("inet_sock_set_state"), Some(3));
         assert_eq!(btf.arguments("no_such_tracepoint"), None);
+        assert!(btf.function("bpf_cast_to_kern_ctx") > Some(0));
+        // A struct is none.
+        assert_eq!(btf.function("sk_buff"), None);
         let missing = btf.offset("sk_buff", "colour").unwrap_err();
         assert_eq!(missing.to_string(), "this kernel has no sk_buff.colour");
     }

@@ -3,6 +3,7 @@
 mod attach;
 mod batch;
 pub mod btf;
+mod cast;
 mod clock;
 mod counts;
 mod filter;

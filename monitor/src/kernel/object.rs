@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
     maps::{Array, Map, MapData, PerCpuArray},
-    programs::{Program, ProgramError, SchedClassifier},
+    programs::{CgroupSkb, Program, ProgramError, SchedClassifier},
 };
 use monitor_common::{
     ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey, FlowCounts, FlowKey, Loss,
@@ -15,9 +15,10 @@ use monitor_common::{
 use crate::observe::PortSet;
 
 use super::{
-    Error,
+    Error, cast,
     clock::{Ages, Clock},
     counts::CountMap,
+    in_full,
     offsets::{Knowledge, Reasons},
     pins::Pins,
 };
@@ -80,26 +81,30 @@ impl Object {
     /// Maps that are pinned go on where they were left.
     pub fn load(flows: u32, log: bool, pins: Option<&Pins>) -> Result<Self, Error> {
         let known = Knowledge::of_this_kernel().map_err(|error| error.to_string());
-        let (offsets, reasons, known) = match known {
+        Self::load_knowing(known, flows, log, pins)
+    }
+
+    fn load_knowing(
+        known: Result<Knowledge, String>,
+        flows: u32,
+        log: bool,
+        pins: Option<&Pins>,
+    ) -> Result<Self, Error> {
+        let (mut offsets, reasons, known) = match known {
             Ok(Knowledge { offsets, reasons }) => (offsets, reasons, Ok(())),
             Err(error) => (Offsets::default(), Reasons::default(), Err(error)),
         };
-        let log_level = if log { u8::MAX } else { 0 };
-        let mut loader = EbpfLoader::new();
-        for (map, path) in pins.into_iter().flat_map(Pins::maps) {
-            loader.map_pin_path(map, path);
+        let mut ebpf = open(offsets, flows, log, pins)?;
+        if offsets.cast_function != 0
+            && let Err(error) = takes_cast(&mut ebpf)
+        {
+            tracing::info!(
+                error,
+                "this kernel refuses the faster programs at sockets: slower ones count the same"
+            );
+            offsets.cast_function = 0;
+            ebpf = open(offsets, flows, log, pins)?;
         }
-        let mut ebpf = loader
-            .btf(None)
-            .map_max_entries(names::FLOWS, flows)
-            .map_max_entries(names::SOCKETS, flows)
-            .map_max_entries(names::DROPS, flows)
-            .map_max_entries(names::CONNECTIONS, flows)
-            .map_max_entries(names::EVENTS, flows)
-            .override_global(names::LOG_LEVEL, &log_level, true)
-            .override_global(names::OFFSETS, &Plain(offsets), true)
-            .load(OBJECT)
-            .map_err(|source| Error::Object(Box::new(source)))?;
         for name in TC_PROGRAMS {
             program(&mut ebpf, name)?
                 .load()
@@ -199,6 +204,34 @@ impl Object {
     }
 }
 
+/// The object, none of whose programs is loaded.
+fn open(offsets: Offsets, flows: u32, log: bool, pins: Option<&Pins>) -> Result<Ebpf, Error> {
+    let log_level = if log { u8::MAX } else { 0 };
+    let mut loader = EbpfLoader::new();
+    for (map, path) in pins.into_iter().flat_map(Pins::maps) {
+        loader.map_pin_path(map, path);
+    }
+    loader
+        .btf(None)
+        .map_max_entries(names::FLOWS, flows)
+        .map_max_entries(names::SOCKETS, flows)
+        .map_max_entries(names::DROPS, flows)
+        .map_max_entries(names::CONNECTIONS, flows)
+        .map_max_entries(names::EVENTS, flows)
+        .override_global(names::LOG_LEVEL, &log_level, true)
+        .override_global(names::OFFSETS, &Plain(offsets), true)
+        .load(&cast::with_calls(OBJECT, offsets.cast_function))
+        .map_err(|source| Error::Object(Box::new(source)))
+}
+
+/// Whether the kernel takes a program that calls its function to cast, and why not: one that has the function can
+/// run without a compiler for programs, or have a verifier that does not follow it.
+fn takes_cast(ebpf: &mut Ebpf) -> Result<(), String> {
+    let program = ebpf.program_mut(names::SOCKET_INGRESS).ok_or("no such program")?;
+    let program: &mut CgroupSkb = program.try_into().map_err(|error| in_full(&error))?;
+    program.load().map_err(|error| in_full(&error))
+}
+
 fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, Error> {
     let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
     program.try_into().map_err(|source| Error::Program { name, source: Arc::new(source) })
@@ -211,6 +244,16 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_that_refuses_the_cast_gets_the_programs_without() {
+        let mut known = Knowledge::of_this_kernel().unwrap();
+        assert_ne!(known.offsets.cast_function, 0);
+        // The kernel's first type is no function.
+        known.offsets.cast_function = 1;
+        let mut object = Object::load_knowing(Ok(known), 16, false, None).unwrap();
+        object.program_of_kind::<CgroupSkb>(names::SOCKET_INGRESS).unwrap().load().unwrap();
+    }
 
     #[test]
     fn the_kernel_takes_every_program_and_every_name_is_there() {
