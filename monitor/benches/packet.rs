@@ -49,7 +49,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         Err(error) => return Err(error.into()),
     }
     let mut baseline = EbpfLoader::new().btf(None).load(BASELINE)?;
-    for name in ["empty", "five_tuple"] {
+    for name in ["empty", "lookup", "five_tuple"] {
         classifier(&mut baseline, name)?.load()?;
     }
     socket_program(&mut baseline)?.load()?;
@@ -70,21 +70,22 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 
     println!("median of {ROUNDS} rounds of {REPEAT} runs, nanoseconds per packet\n");
     println!(
-        "{:<16}{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}",
-        "frame", "empty", "", "five-tuple", "TC", "cgroup_skb", "sum"
+        "{:<16}{:>8}{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}",
+        "frame", "empty", "", "lookup", "five-tuple", "TC", "cgroup_skb", "sum"
     );
     println!(
-        "{:<16}{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}",
-        "", "TC", "cgroup", "net", "net", "net", "net"
+        "{:<16}{:>8}{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}",
+        "", "TC", "cgroup", "net", "net", "net", "net", "net"
     );
     let mut good = true;
     for frame in &frames {
         let before = counted(&mut hooks)?;
-        let mut samples = [const { Vec::new() }; 5];
+        let mut samples = [const { Vec::new() }; 6];
         for _ in 0..ROUNDS {
             let times = [
                 run(classifier(&mut baseline, "empty")?, &frame.bytes, REPEAT)?,
                 run(socket_program(&mut baseline)?, &frame.bytes, REPEAT)?,
+                run(classifier(&mut baseline, "lookup")?, &frame.bytes, REPEAT)?,
                 run(classifier(&mut baseline, "five_tuple")?, &frame.bytes, REPEAT)?,
                 run(hooks.program(names::WIRE_INGRESS)?, &frame.bytes, REPEAT)?,
                 run(
@@ -100,8 +101,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let after = counted(&mut hooks)?;
         let expected = if frame.documented { u64::from(REPEAT) * ROUNDS as u64 } else { 0 };
         let is_counted = before.iter().zip(after).all(|(before, after)| after - before == expected);
-        let [empty, empty_socket, five_tuple, wire, socket] = samples.map(median);
-        let (tuple, wire, socket) = (five_tuple - empty, wire - empty, socket - empty_socket);
+        let [empty, empty_socket, lookup, five_tuple, wire, socket] = samples.map(median);
+        let (lookup, tuple) = (lookup - empty, five_tuple - empty);
+        let (wire, socket) = (wire - empty, socket - empty_socket);
         let limit = if frame.documented { tuple } else { (0.2 * tuple).max(3.0) };
         let verdict = match (is_counted, wire <= limit) {
             (false, _) => "WRONG COUNT",
@@ -110,7 +112,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         };
         good &= verdict == "ok";
         println!(
-            "{:<16}{empty:>8.1}{empty_socket:>8.1}{tuple:>12.1}{wire:>10.1}{socket:>12.1}{:>8.1}  {verdict}",
+            "{:<16}{empty:>8.1}{empty_socket:>8.1}{lookup:>8.1}{tuple:>12.1}{wire:>10.1}{socket:>12.1}{:>8.1}  {verdict}",
             frame.name,
             wire + socket
         );
