@@ -58,7 +58,7 @@ fn empty_socket(_context: SkBuffContext) -> i32 {
     1
 }
 
-/// No packet can be counted by its flow for less.
+/// Who counts by flow in such a map needs this at least.
 #[expect(unsafe_code, reason = "the value in the map")]
 #[classifier]
 fn lookup(_context: TcContext) -> i32 {

@@ -246,6 +246,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn this_kernel_takes_the_cast() {
+        let known = Knowledge::of_this_kernel().unwrap();
+        let mut ebpf = open(known.offsets, 16, false, None).unwrap();
+        assert_eq!(takes_cast(&mut ebpf), Ok(()));
+    }
+
+    #[test]
     fn a_kernel_that_refuses_the_cast_gets_the_programs_without() {
         let mut known = Knowledge::of_this_kernel().unwrap();
         assert_ne!(known.offsets.cast_function, 0);
