@@ -96,7 +96,7 @@ impl FlowKey {
 
     /// Whether both ends are this host.
     pub const fn loopback(&self) -> bool {
-        self.service >> 32 != 0
+        self.service >> 32 & 1 != 0
     }
 
     /// The peer's address in network byte order.
@@ -155,8 +155,9 @@ pub struct FlowCounts {
     /// Index of the interface of the last packet that opened a connection, or of the first packet;
     /// 0 for none.
     pub interface: u32,
-    /// Always zero.
-    pub padding: u32,
+    /// What the last address of this host hashes to that was found among its own, 0 for none: the next
+    /// packet of the same address need not be looked up.
+    pub own: u32,
 }
 
 /// Two clocks of the kernel, read at the same time.
@@ -183,7 +184,7 @@ impl FlowCounts {
         last_transmitted: 0,
         forwarded: 0,
         interface: 0,
-        padding: 0,
+        own: 0,
     };
 }
 

@@ -14,14 +14,17 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod attribution;
 pub mod connections;
 pub mod drops;
 pub mod events;
 pub mod flow;
+pub mod handshake;
 pub mod icmp;
 pub mod kernel_memory;
 pub mod loss;
 pub mod names;
+pub mod own;
 pub mod packet;
 pub mod ports;
 
@@ -29,10 +32,12 @@ pub use connections::{ConnectionCounts, Outcome};
 pub use drops::{DropCounts, DropKey};
 pub use events::{Event, EventCounts, EventKey};
 pub use flow::{ClockReading, Counters, FlowCounts, FlowKey, Side, Transport};
+pub use handshake::{AttemptCounts, AttemptEnd, ConnectionKey, Handshake};
 pub use icmp::IcmpKind;
 pub use kernel_memory::{CAST_MARKER, Offsets, SOCKET_HEAD};
 pub use loss::Loss;
+pub use own::OwnAddresses;
 
 /// Version of every layout in this crate. A change of any layout bumps it, and maps of another
 /// version are never read.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

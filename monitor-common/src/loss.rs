@@ -17,11 +17,17 @@ pub enum Loss {
     MapFull = 4,
     /// A dropped packet on a documented port whose network namespace cannot be told.
     NoNamespace = 5,
+    /// A frame for another machine: a bridge or a switch brought it to this host's device.
+    OtherMachine = 6,
+    /// A packet that this host passes on for guests, containers or as a router.
+    Forwarded = 7,
+    /// An attempt that was not followed, since too many were open.
+    NotFollowed = 8,
 }
 
 impl Loss {
     /// How many kinds there are.
-    pub const COUNT: u32 = 6;
+    pub const COUNT: u32 = 9;
 
     /// Every kind, in the order of its index.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -31,6 +37,9 @@ impl Loss {
         Self::Unplaced,
         Self::MapFull,
         Self::NoNamespace,
+        Self::OtherMachine,
+        Self::Forwarded,
+        Self::NotFollowed,
     ];
 
     /// The value of the label `what` and the key in the report.
@@ -42,6 +51,9 @@ impl Loss {
             Self::Unplaced => "unplaced",
             Self::MapFull => "map-full",
             Self::NoNamespace => "no-namespace",
+            Self::OtherMachine => "other-machine",
+            Self::Forwarded => "forwarded",
+            Self::NotFollowed => "attempt-not-followed",
         }
     }
 }

@@ -11,6 +11,12 @@ pub const DROPS: &str = "DROPS";
 pub const CONNECTIONS: &str = "CONNECTIONS";
 /// Per-CPU hash of [`EventKey`](crate::EventKey) to [`EventCounts`](crate::EventCounts).
 pub const EVENTS: &str = "EVENTS";
+/// Hash of [`ConnectionKey`](crate::ConnectionKey) to [`Handshake`](crate::Handshake): open handshakes.
+pub const HANDSHAKES: &str = "HANDSHAKES";
+/// Hash of [`FlowKey`](crate::FlowKey) to [`AttemptCounts`](crate::AttemptCounts).
+pub const ATTEMPTS: &str = "ATTEMPTS";
+/// Array of one [`Ending`](crate::handshake::Ending).
+pub const ENDING: &str = "ENDING";
 /// Read-only global of [`Offsets`](crate::Offsets).
 pub const OFFSETS: &str = "OFFSETS";
 /// Per-CPU array of counters, by [`Loss`](crate::Loss).
@@ -19,6 +25,9 @@ pub const LOST: &str = "LOST";
 pub const DOCUMENTED_PORTS: &str = ".data.ports";
 /// The section, and so the map, that holds the local port of the daemon's own probes, a `u64`.
 pub const PROBE_PORT: &str = ".data.probe";
+/// The section, and so the map, that holds the host's own addresses
+/// ([`OwnAddresses`](crate::OwnAddresses)).
+pub const OWN_ADDRESSES: &str = ".data.own";
 /// Array of one [`ClockReading`](crate::ClockReading).
 pub const CLOCK: &str = "CLOCK";
 /// Read-only global of aya-log: the most detailed level that is sent, 0 for none.
@@ -36,6 +45,8 @@ pub const WIRE_EGRESS_L3: &str = "wire_egress_l3";
 pub const WIRE_LOOPBACK: &str = "wire_loopback";
 /// Writes [`CLOCK`] when it is run.
 pub const READ_CLOCK: &str = "read_clock";
+/// Ends the handshake of [`ENDING`] when it is run.
+pub const END_HANDSHAKE: &str = "end_handshake";
 /// `cgroup_skb` ingress: packets that reach a socket.
 pub const SOCKET_INGRESS: &str = "socket_ingress";
 /// `cgroup_skb` egress: packets that leave a socket.

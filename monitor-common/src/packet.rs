@@ -331,6 +331,28 @@ impl Packet {
         }
     }
 
+    /// The TCP sequence number, 0 for UDP.
+    #[inline(always)]
+    pub fn tcp_sequence<B: Bytes + ?Sized>(&self, bytes: &B) -> Option<u32> {
+        match self.transport {
+            Transport::Tcp => bytes.long_number(self.transport_header + 4),
+            Transport::Udp => Some(0),
+        }
+    }
+
+    /// Whether there is data behind the headers: by the length that the IP header gives, since short frames
+    /// are padded. A length of 0 is that of a packet too large for the field.
+    #[inline(always)]
+    pub fn has_data<B: Bytes + ?Sized>(&self, bytes: &B) -> Option<bool> {
+        let (field, before) = match self.version {
+            Version::V4 => (2, 0),
+            Version::V6 => (4, 40),
+        };
+        let length = usize::from(bytes.number(self.network + field)?);
+        let headers = self.headers(bytes)?;
+        Some(length == 0 || self.network + before + length > headers)
+    }
+
     /// Bytes of all headers, which every segment of a coalesced packet carries on the wire.
     #[inline(always)]
     pub fn headers<B: Bytes + ?Sized>(&self, bytes: &B) -> Option<usize> {

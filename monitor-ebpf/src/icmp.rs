@@ -7,6 +7,7 @@
 use aya_ebpf::programs::TcContext;
 use monitor_common::{
     Event, FlowKey, Side,
+    attribution::Path,
     icmp::{self, IcmpError},
     packet::{End, Link, Packet},
 };
@@ -14,7 +15,6 @@ use monitor_common::{
 use crate::{
     maps::{count_event, documented, is_known, is_of_probe},
     skb::{self, Whole},
-    wire::Path,
 };
 
 /// Counts an error about a packet of a flow that is known.

@@ -12,6 +12,7 @@
 //! | `connect4`, `connect6` | `cgroup/connect` at the root | attempts to connect |
 //! | `begun` | raw tracepoint `inet_sock_set_state` | those of them that begin |
 //! | `read_clock` | none: run by the daemon | the clock that the others stamp packets with |
+//! | `end_handshake` | none: run by the daemon | the end of a handshake that nothing ends |
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 #![expect(
@@ -23,6 +24,7 @@ mod clock;
 mod connect;
 mod connection;
 mod drop;
+mod handshake;
 mod icmp;
 mod maps;
 mod memory;

@@ -7,11 +7,11 @@ use core::{cell::UnsafeCell, mem::offset_of};
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
     macros::map,
-    maps::{Array, PerCpuArray, PerCpuHashMap},
+    maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
 };
 use monitor_common::{
     ClockReading, ConnectionCounts, Counters, DropCounts, DropKey, Event, EventCounts, EventKey,
-    FlowCounts, FlowKey, Loss, Outcome, Transport,
+    FlowCounts, FlowKey, Loss, Outcome, OwnAddresses, Transport,
     packet::{Packet, SYN, SYN_ACK},
     ports::{PORT_WORDS, PortBits, port_bit},
 };
@@ -20,6 +20,9 @@ use crate::clock;
 
 /// How many flows fit unless the daemon says otherwise at load.
 const DEFAULT_FLOWS: u32 = 16 * 1024;
+
+/// Flows of guests and containers that are told from the host's own.
+const FORWARDED_FLOWS: u32 = 4096;
 
 /// All flows. Preallocated, so that a packet never waits for memory.
 #[map]
@@ -45,6 +48,11 @@ static CONNECTIONS: PerCpuHashMap<FlowKey, ConnectionCounts> =
 #[map]
 static EVENTS: PerCpuHashMap<EventKey, EventCounts> =
     PerCpuHashMap::with_max_entries(DEFAULT_FLOWS, 0);
+
+/// Flows that guests and containers open behind this host's address, so that the answers are told from the
+/// host's own. The oldest make room.
+#[map]
+static FORWARDED: LruHashMap<FlowKey, u32> = LruHashMap::with_max_entries(FORWARDED_FLOWS, 0);
 
 /// What was seen and not counted, by [`Loss`].
 #[map]
@@ -76,6 +84,56 @@ unsafe impl Sync for SharedPort {}
 #[unsafe(link_section = ".data.probe")]
 #[unsafe(no_mangle)]
 static PROBE_PORT: SharedPort = SharedPort(UnsafeCell::new(0));
+
+/// The host's addresses, written by the daemon while the programs run.
+#[repr(transparent)]
+struct SharedOwn(UnsafeCell<OwnAddresses>);
+
+// SAFETY: the programs only read it, one aligned word at a time, and the daemon writes it through the map,
+// where a word is old or new and nothing between.
+unsafe impl Sync for SharedOwn {}
+
+#[unsafe(link_section = ".data.own")]
+#[unsafe(no_mangle)]
+static OWN: SharedOwn = SharedOwn(UnsafeCell::new(OwnAddresses::UNUSED));
+
+/// A word of the table of the host's addresses, by its offset in bytes.
+#[inline(always)]
+fn own_word(at: usize) -> u64 {
+    let word = OWN.0.get().cast::<u64>().wrapping_byte_add(at);
+    // SAFETY: the offset is that of a word in the table, which lives as long as the program.
+    unsafe { word.read_volatile() }
+}
+
+/// What stands for an own address in the counts of a flow.
+#[inline(always)]
+pub(crate) fn own_token(address: [u64; 2]) -> u32 {
+    OwnAddresses::token(own_word(offset_of!(OwnAddresses, epoch)), address)
+}
+
+/// Whether an address is one of the host's.
+#[inline(always)]
+pub(crate) fn is_own_address(address: [u64; 2]) -> bool {
+    const BUCKET: usize = OwnAddresses::BUCKET * size_of::<[u64; 2]>();
+
+    let mixer = own_word(offset_of!(OwnAddresses, mixer));
+    let bucket = offset_of!(OwnAddresses, buckets) + OwnAddresses::bucket(mixer, address) * BUCKET;
+    let is_at = |at: usize| own_word(at) == address[0] && own_word(at + 8) == address[1];
+    mixer == 0 || is_at(bucket) || is_at(bucket + 16) || is_at(bucket + 32) || is_at(bucket + 48)
+}
+
+/// Keeps in mind that somebody behind this host's address opens a flow.
+#[inline(always)]
+pub(crate) fn note_forwarded(key: &FlowKey) {
+    // Where it fails, the answers count as unattributed.
+    _ = FORWARDED.insert(key, 1, 0);
+}
+
+/// Whether somebody behind this host's address opened a flow.
+#[inline(always)]
+pub(crate) fn is_forwarded(key: &FlowKey) -> bool {
+    FORWARDED.get_ptr(key).is_some()
+}
 
 /// This CPU's counts of a flow.
 #[inline(always)]
@@ -149,23 +207,32 @@ impl AtSocket {
         unsafe { self.0.wrapping_byte_add(last).write(clock::now()) };
     }
 
-    /// The compiler has no atomic addition for this target, the kernel has had one since 3.18.
-    #[cfg(target_arch = "bpf")]
     #[inline(always)]
     fn add_to(&self, at: usize, more: u64) {
         let number = self.0.wrapping_byte_add(at);
-        // SAFETY: as above; the addition touches nothing but the number.
-        unsafe {
-            core::arch::asm!("lock *(u64 *)({number} + 0) += {more}", number = in(reg) number, more = in(reg) more);
-        }
+        // SAFETY: the pointer is to this CPU's value, which is freed only after a grace period, and the
+        // offset is that of a number in it.
+        unsafe { add_atomically(number, more) };
     }
+}
 
-    /// On the host nothing runs it.
+/// Adds to a number that other programs add to at the same time. The compiler has no atomic addition for this
+/// target, the kernel has had one since 3.18.
+///
+/// # Safety
+///
+/// The pointer is to an aligned number that stays where it is.
+#[inline(always)]
+pub(crate) unsafe fn add_atomically(number: *mut u64, more: u64) {
+    // SAFETY: the caller's promise; the addition touches nothing but the number.
+    #[cfg(target_arch = "bpf")]
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({number} + 0) += {more}", number = in(reg) number, more = in(reg) more);
+    }
+    // SAFETY: the caller's promise; on the host nothing runs it.
     #[cfg(not(target_arch = "bpf"))]
-    fn add_to(&self, at: usize, more: u64) {
-        let number = self.0.wrapping_byte_add(at);
-        // SAFETY: as above.
-        unsafe { *number += more };
+    unsafe {
+        *number = (*number).wrapping_add(more);
     }
 }
 

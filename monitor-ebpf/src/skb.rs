@@ -46,6 +46,12 @@ pub(crate) fn tagged(context: &SkBuff) -> bool {
     field!(context, vlan_present) != 0
 }
 
+/// What kind of packet it is: for this machine, for all, for another one.
+#[inline(always)]
+pub(crate) fn kind(context: &SkBuff) -> u32 {
+    field!(context, pkt_type)
+}
+
 /// Index of the device that the packet is at.
 #[inline(always)]
 pub(crate) fn interface(context: &SkBuff) -> u32 {

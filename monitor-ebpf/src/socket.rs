@@ -10,8 +10,8 @@
 
 use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
 use monitor_common::{
-    FlowKey, Side, Transport,
-    packet::{self, Bytes, End, Link, Packet, SYN, SYN_ACK, Skip},
+    attribution::{Documented, FlowTable, Heading, Path, attribute},
+    packet::{self, Bytes, Link, Packet, SYN_ACK, Skip},
 };
 
 use crate::{
@@ -41,7 +41,7 @@ fn watch(context: &SkBuffContext, received: bool) -> i32 {
     let bytes = Direct::new(skb::data(&context.skb), skb::data_end(&context.skb));
     let plain = packet::locate_plain(&bytes, Link::Ip);
     let may_count = match &plain {
-        Ok(packet) => is_documented(packet),
+        Ok(packet) => documented_ports(packet).any(),
         Err(skip) => matches!(skip, Skip::Truncated | Skip::Deeper),
     };
     if may_count && is_own_socket_watched(&context.skb) {
@@ -58,16 +58,39 @@ fn watch(context: &SkBuffContext, received: bool) -> i32 {
 fn watch_deeper(context: &SkBuffContext, received: bool) {
     let bytes = skb::Whole(&context.skb);
     if let Ok(packet) = packet::locate(&bytes, Link::Ip)
-        && is_documented(&packet)
+        && documented_ports(&packet).any()
     {
         count(context, &bytes, packet, received);
     }
 }
 
 #[inline(always)]
-fn is_documented(packet: &Packet) -> bool {
-    documented(packet.transport, packet.destination_port)
-        || documented(packet.transport, packet.source_port)
+fn documented_ports(packet: &Packet) -> Documented {
+    Documented {
+        destination: documented(packet.transport, packet.destination_port),
+        source: documented(packet.transport, packet.source_port),
+    }
+}
+
+/// The flows at sockets.
+struct AtSockets<'a, B> {
+    bytes: &'a B,
+    packet: &'a Packet,
+    path: Path,
+}
+
+impl<B: Bytes> FlowTable for AtSockets<'_, B> {
+    type Flow = AtSocket;
+
+    #[inline(always)]
+    fn known(&mut self, heading: Heading) -> Option<AtSocket> {
+        socket_flow(&heading.flow(self.bytes, self.packet, self.path)?)
+    }
+
+    #[inline(always)]
+    fn open(&mut self, heading: Heading) -> Option<AtSocket> {
+        create_at_socket(&heading.flow(self.bytes, self.packet, self.path)?)
+    }
 }
 
 #[inline(always)]
@@ -76,53 +99,22 @@ fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received:
     if loopback && !received || is_of_probe(&packet, received, loopback) {
         return;
     }
-    let opening = packet.tcp_flags(bytes).unwrap_or(0) & SYN_ACK;
-    let Some((counts, service_port)) = place(bytes, packet, received, loopback, opening) else {
-        return;
+    let path = match (loopback, received) {
+        (true, _) => Path::Loopback,
+        (false, true) => Path::Received,
+        (false, false) => Path::Transmitted,
     };
-    let is_received = if loopback { packet.destination_port == service_port } else { received };
-    let segments = u64::from(skb::segments(&context.skb).max(1));
-    counts.add(is_received, segments, u64::from(context.len()), opening);
-}
-
-/// Counts of the flow of a packet, which what opens a connection makes, and the port of its service.
-#[inline(always)]
-fn place<B: Bytes>(
-    bytes: &B,
-    packet: Packet,
-    received: bool,
-    loopback: bool,
-    opening: u8,
-) -> Option<(AtSocket, u16)> {
-    let peer = packet.address(bytes, if received { End::Source } else { End::Destination })?;
-    // What the host sends itself is told from the server's end.
-    let client = if loopback { packet.address(bytes, End::Destination)? } else { peer };
-    let from_side = if received && !loopback { Side::Client } else { Side::Server };
-    let to_side = if received { Side::Server } else { Side::Client };
-    let to = FlowKey::new(peer, packet.destination_port, packet.transport, to_side, loopback);
-    let from = FlowKey::new(client, packet.source_port, packet.transport, from_side, loopback);
-    let to_service = documented(packet.transport, packet.destination_port);
-    let from_service = documented(packet.transport, packet.source_port);
-    let rather_from = from_service && packet.source_port < packet.destination_port;
-    if to_service
-        && !rather_from
-        && opening != SYN_ACK
-        && let Some(counts) = socket_flow(&to)
-    {
-        return Some((counts, packet.destination_port));
+    let flags = packet.tcp_flags(bytes).unwrap_or(0);
+    let found = attribute(
+        &packet,
+        flags,
+        documented_ports(&packet),
+        &mut AtSockets { bytes, packet: &packet, path },
+    );
+    // The wire says what is not attributed.
+    if let Ok((heading, counts)) = found {
+        let segments = u64::from(skb::segments(&context.skb).max(1));
+        let bytes = u64::from(context.len());
+        counts.add(heading.is_received(path), segments, bytes, flags & SYN_ACK);
     }
-    if from_service
-        && opening != SYN
-        && let Some(counts) = socket_flow(&from)
-    {
-        return Some((counts, packet.source_port));
-    }
-    let key = match opening {
-        SYN if to_service => to,
-        SYN_ACK if from_service => from,
-        SYN | SYN_ACK => return None,
-        _ if to_service && packet.transport == Transport::Udp => to,
-        _ => return None,
-    };
-    Some((create_at_socket(&key)?, key.service_port()))
 }

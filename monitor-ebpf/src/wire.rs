@@ -12,16 +12,26 @@ use core::num::NonZeroU64;
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use aya_log_ebpf::{debug, warn};
 use monitor_common::{
-    FlowCounts, FlowKey, Loss, Side, Transport,
+    FlowCounts, FlowKey, Loss, Transport,
+    attribution::{Documented, FlowTable, Heading, Path, Unattributed, attribute},
+    handshake::Segment,
     packet::{self, Bytes, End, FIN, Link, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
 use crate::{
-    clock, icmp,
-    maps::{create_flow, documented, flow, is_of_probe, lose},
+    clock, handshake, icmp,
+    maps::{
+        create_flow, documented, flow, is_forwarded, is_of_probe, is_own_address, lose,
+        note_forwarded, own_token,
+    },
     reader::Direct,
     skb::{self, Whole},
 };
+
+/// Kinds of packets, as the kernel numbers them.
+const PACKET_BROADCAST: u32 = 1;
+const PACKET_MULTICAST: u32 = 2;
+const PACKET_OTHERHOST: u32 = 3;
 
 #[classifier]
 fn wire_ingress(context: TcContext) -> i32 {
@@ -48,22 +58,6 @@ fn wire_loopback(context: TcContext) -> i32 {
     watch(&context, Link::Ethernet, Path::Loopback)
 }
 
-/// How a packet passes the device.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Path {
-    Received,
-    Transmitted,
-    /// Both ends are this host: told from the server's end.
-    Loopback,
-}
-
-/// Which port of a packet is the service port.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Heading {
-    ToService,
-    FromService,
-}
-
 /// Counts a packet and lets it pass to whoever looks next.
 #[inline(always)]
 fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
@@ -75,23 +69,32 @@ fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
         Err(Skip::Icmp) => icmp::watch(context, link, path),
         Err(Skip::Fragment) => lose(Loss::Fragment),
         Err(Skip::Malformed) => unparsable(context),
-        Err(Skip::Truncated | Skip::Deeper) => watch_deeper(context, link, path),
+        Err(Skip::Truncated | Skip::Deeper) => {
+            // From here, since both need more of the stack than there is in a row.
+            if watch_deeper(context, link, path) == IS_ICMP {
+                icmp::watch(context, link, path);
+            }
+        }
     }
     TC_ACT_UNSPEC
 }
 
+/// What [`watch_deeper`] leaves to others.
+const IS_ICMP: u32 = 1;
+
 /// The same for a packet whose headers are many, or lie outside its linear part.
 #[inline(never)]
-fn watch_deeper(context: &TcContext, link: Link, path: Path) {
+fn watch_deeper(context: &TcContext, link: Link, path: Path) -> u32 {
     let bytes = Whole(&context.skb);
     let counted =
         packet::locate(&bytes, link).and_then(|packet| count(context, &bytes, packet, path));
     match counted {
         Ok(()) | Err(Skip::NotIp | Skip::OtherTransport) => {}
-        Err(Skip::Icmp) => icmp::watch(context, link, path),
+        Err(Skip::Icmp) => return IS_ICMP,
         Err(Skip::Fragment) => lose(Loss::Fragment),
         Err(Skip::Malformed | Skip::Truncated | Skip::Deeper) => unparsable(context),
     }
+    0
 }
 
 #[inline(never)]
@@ -108,14 +111,15 @@ fn unparsable(context: &TcContext) {
 /// Counts the packet if it is on a documented port.
 #[inline(always)]
 fn count<B: Bytes>(context: &TcContext, bytes: &B, packet: Packet, path: Path) -> Result<(), Skip> {
-    let to_service = documented(packet.transport, packet.destination_port);
-    let from_service = documented(packet.transport, packet.source_port);
+    let documented = Documented {
+        destination: documented(packet.transport, packet.destination_port),
+        source: documented(packet.transport, packet.source_port),
+    };
     let received = path == Path::Received;
-    let is_of_probe = || is_of_probe(&packet, received, path == Path::Loopback);
-    if (to_service || from_service) && !is_of_probe() {
+    if documented.any() && !is_of_probe(&packet, received, path == Path::Loopback) {
         let flags = packet.tcp_flags(bytes).ok_or(Skip::Truncated)?;
         let seen = Seen { context, bytes, packet, path, flags };
-        seen.count(to_service, from_service);
+        seen.count(documented);
     }
     Ok(())
 }
@@ -129,80 +133,165 @@ struct Seen<'a, B> {
     flags: u8,
 }
 
+/// Where the flow of a packet is looked up.
+struct Lookup<'a, B> {
+    seen: &'a Seen<'a, B>,
+    /// The flow that was last looked up.
+    key: FlowKey,
+    /// Why the packet is none of this host's.
+    foreign: Option<Loss>,
+}
+
+impl<B: Bytes> FlowTable for Lookup<'_, B> {
+    type Flow = &'static mut FlowCounts;
+
+    #[inline(always)]
+    fn known(&mut self, heading: Heading) -> Option<Self::Flow> {
+        let Seen { bytes, packet, path, .. } = *self.seen;
+        self.key = heading.flow(bytes, &packet, path)?;
+        flow(&self.key)
+    }
+
+    #[inline(always)]
+    fn open(&mut self, heading: Heading) -> Option<Self::Flow> {
+        let Seen { bytes, packet, path, context, .. } = *self.seen;
+        self.key = heading.flow(bytes, &packet, path)?;
+        self.foreign = self.seen.whose().or_else(|| self.seen.forwarded(heading, &self.key));
+        if self.foreign.is_some() {
+            return None;
+        }
+        create(context, &self.key);
+        flow(&self.key)
+    }
+}
+
 impl<B: Bytes> Seen<'_, B> {
-    /// What opens a connection says which port is the service's, and makes the flow. Any other
-    /// packet belongs to a flow that is known by then, or it is not placed: a port number alone
-    /// decides nothing. UDP opens with its first packet to a documented port.
     #[inline(always)]
-    fn count(&self, to_service: bool, from_service: bool) {
-        let opening = self.flags & SYN_ACK;
-        // Where flows are known for both ports, the lower one is more likely the service's.
-        let rather_from = from_service && self.packet.source_port < self.packet.destination_port;
-        if to_service && !rather_from && opening != SYN_ACK && self.count_known(Heading::ToService)
-        {
-            return;
-        }
-        if from_service && opening != SYN && self.count_known(Heading::FromService) {
-            return;
-        }
-        let (heading, opens) = match opening {
-            SYN if to_service => (Heading::ToService, true),
-            SYN_ACK if from_service => (Heading::FromService, true),
-            SYN | SYN_ACK => return,
-            _ => (Heading::ToService, self.packet.transport == Transport::Udp),
+    fn count(&self, documented: Documented) {
+        let mut lookup =
+            Lookup { seen: self, key: FlowKey { peer: [0; 2], service: 0 }, foreign: None };
+        let loss = match attribute(&self.packet, self.flags, documented, &mut lookup) {
+            Ok((heading, counts)) => match self.why_foreign(heading, &lookup.key, counts) {
+                None => {
+                    self.add_to(counts, heading);
+                    return self.follow_handshake(&lookup.key, heading);
+                }
+                Some(foreign) => foreign,
+            },
+            Err(Unattributed::OtherService) => return,
+            Err(Unattributed::UnknownFlow) => self.why_unknown(),
+            Err(Unattributed::NoRoom) => lookup.foreign.unwrap_or(Loss::FlowMapFull),
         };
-        if !to_service && heading == Heading::ToService {
-            return lose(Loss::Unplaced);
-        }
-        if opens && let Some(key) = self.key(heading) {
-            create(self.context, &key);
-        }
-        if !self.count_known(heading) {
-            lose(if opens { Loss::FlowMapFull } else { Loss::Unplaced });
-        }
+        lose(loss);
     }
 
-    /// Counts the packet in the flow that a heading gives, if that is known.
+    /// Why a packet of a known flow is none of this host's: an address that the flow had last is not looked up
+    /// again.
     #[inline(always)]
-    fn count_known(&self, heading: Heading) -> bool {
-        let Some(counts) = self.key(heading).and_then(|key| flow(&key)) else {
-            return false;
-        };
-        self.add_to(counts, heading);
-        true
-    }
-
-    #[inline(always)]
-    fn key(&self, heading: Heading) -> Option<FlowKey> {
-        let service_port = match heading {
-            Heading::ToService => self.packet.destination_port,
-            Heading::FromService => self.packet.source_port,
-        };
-        let (peer, side) = match (self.path, heading) {
-            (Path::Received | Path::Loopback, Heading::ToService) => (End::Source, Side::Server),
-            (Path::Received, Heading::FromService) => (End::Source, Side::Client),
-            (Path::Transmitted, Heading::ToService) => (End::Destination, Side::Client),
-            (Path::Transmitted | Path::Loopback, Heading::FromService) => {
-                (End::Destination, Side::Server)
+    fn why_foreign(
+        &self,
+        heading: Heading,
+        key: &FlowKey,
+        counts: &mut FlowCounts,
+    ) -> Option<Loss> {
+        if self.path == Path::Loopback {
+            return None;
+        }
+        let token = own_token(self.own()?);
+        if counts.own != token {
+            let foreign = self.whose();
+            if foreign.is_some() {
+                return foreign;
             }
+            counts.own = token;
+        }
+        self.forwarded(heading, key)
+    }
+
+    /// The address of this host.
+    #[inline(always)]
+    fn own(&self) -> Option<[u64; 2]> {
+        let end = if self.path == Path::Transmitted { End::Source } else { End::Destination };
+        self.packet.address(self.bytes, end)
+    }
+
+    /// Why a packet is none of this host's, by its address: what a bridge or a switch brings for others, and
+    /// what is passed on. Broadcasts and multicasts are for everybody.
+    #[inline(always)]
+    fn whose(&self) -> Option<Loss> {
+        if self.path == Path::Loopback {
+            return None;
+        }
+        let own = self.own()?;
+        let kind = skb::kind(&self.context.skb);
+        whose(&own, kind, self.path == Path::Received)
+    }
+
+    #[inline(always)]
+    fn why_unknown(&self) -> Loss {
+        let answers = || {
+            let key = Heading::FromService.flow(self.bytes, &self.packet, self.path)?;
+            is_forwarded(&key).then_some(Loss::Forwarded)
         };
-        Some(FlowKey::new(
-            self.packet.address(self.bytes, peer)?,
-            service_port,
-            self.packet.transport,
-            side,
-            self.path == Path::Loopback,
-        ))
+        self.whose().or_else(answers).unwrap_or(Loss::Unplaced)
+    }
+
+    /// Of what leaves by an address of this host, whether somebody behind it opened it.
+    #[inline(always)]
+    fn forwarded(&self, heading: Heading, key: &FlowKey) -> Option<Loss> {
+        let opening = self.flags & SYN_ACK;
+        match (self.path, heading) {
+            (Path::Transmitted, Heading::ToService) if skb::came_in(&self.context.skb) => {
+                note_forwarded(key);
+                Some(Loss::Forwarded)
+            }
+            (Path::Received, Heading::FromService)
+                if opening == SYN_ACK
+                    && is_forwarded(key)
+                    && !handshake::may_be_open(key, self.packet.destination_port) =>
+            {
+                Some(Loss::Forwarded)
+            }
+            _ => None,
+        }
+    }
+
+    /// Hands a segment on that an open handshake may be waiting for.
+    #[inline(always)]
+    fn follow_handshake(&self, key: &FlowKey, heading: Heading) {
+        let (_, port) = heading.ports(&self.packet);
+        if self.packet.transport == Transport::Tcp
+            && (self.flags & SYN_ACK == SYN || handshake::may_be_open(key, port))
+        {
+            self.follow(*key, port, heading);
+        }
+    }
+
+    #[inline(always)]
+    fn follow(&self, flow: FlowKey, port: u16, heading: Heading) {
+        // Of what the host sends itself, the service's end.
+        let end = match (self.path, heading) {
+            (Path::Transmitted, _) | (Path::Loopback, Heading::FromService) => End::Source,
+            (Path::Received | Path::Loopback, _) => End::Destination,
+        };
+        let (Some(own), Some(sequence), Some(has_data)) = (
+            self.packet.address(self.bytes, end),
+            self.packet.tcp_sequence(self.bytes),
+            self.packet.has_data(self.bytes),
+        ) else {
+            return;
+        };
+        let to_service = heading == Heading::ToService;
+        let segment = Segment { to_service, flags: self.flags, sequence, has_data };
+        let interface = skb::interface(&self.context.skb);
+        if let Some(scratch) = handshake::scratch(flow, own, port, segment, interface) {
+            handshake::follow(scratch);
+        }
     }
 
     #[inline(always)]
     fn add_to(&self, counts: &mut FlowCounts, heading: Heading) {
-        let received = match self.path {
-            Path::Received => true,
-            Path::Transmitted => false,
-            Path::Loopback => heading == Heading::ToService,
-        };
-        let direction = if received {
+        let direction = if heading.is_received(self.path) {
             counts.last_received = clock::now();
             &mut counts.received
         } else {
@@ -212,13 +301,15 @@ impl<B: Bytes> Seen<'_, B> {
         let (packets, bytes) = self.on_the_wire();
         direction.packets += packets;
         direction.bytes += bytes;
+        let opening = self.flags & SYN_ACK;
         if self.flags & (SYN | FIN | RST) != 0 {
-            direction.syn += u64::from(self.flags & SYN_ACK == SYN);
-            direction.syn_ack += u64::from(self.flags & SYN_ACK == SYN_ACK);
+            direction.syn += u64::from(opening == SYN);
+            direction.syn_ack += u64::from(opening == SYN_ACK);
             direction.fin += u64::from(self.flags & FIN != 0);
             direction.rst += u64::from(self.flags & RST != 0);
         }
-        if counts.interface == 0 || self.flags & SYN != 0 {
+        // Of an answer that leaves by another device, the way of the attempt.
+        if counts.interface == 0 || opening == SYN {
             counts.interface = skb::interface(&self.context.skb);
         }
         if self.path == Path::Transmitted && skb::came_in(&self.context.skb) {
@@ -244,6 +335,18 @@ impl<B: Bytes> Seen<'_, B> {
             segments => segments,
         };
         (packets, length + packets.saturating_sub(1) * headers + packets * tag)
+    }
+}
+
+#[inline(never)]
+fn whose(own: &[u64; 2], kind: u32, received: bool) -> Option<Loss> {
+    if is_own_address(*own) {
+        return None;
+    }
+    match kind {
+        PACKET_BROADCAST | PACKET_MULTICAST if received => None,
+        PACKET_OTHERHOST if received => Some(Loss::OtherMachine),
+        _ => Some(Loss::Forwarded),
     }
 }
 

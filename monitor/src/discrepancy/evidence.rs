@@ -24,7 +24,8 @@ pub(super) fn judge(
     listeners: &[Listening],
     route: Option<&Route>,
 ) -> (Verdict, Cause) {
-    let proof = proof(tally, flow.side, failure.since);
+    let since = failure.began;
+    let proof = proof(tally, flow, since);
     let cause = match (failure.attempt, flow.side, proof) {
         (Attempt::NotSent { error: NO_PORT }, ..) => Cause::Undetermined,
         (Attempt::NotSent { .. }, ..) => Cause::NoRoute,
@@ -44,10 +45,9 @@ pub(super) fn judge(
         }
         (_, _, Some((_, cause))) => cause,
         (attempt, Side::Client, None) => {
-            let dropped = dropped_answer(tally, flow.side, failure.since);
+            let dropped = dropped_answer(tally, flow.side, since);
             let is_answered = attempt == Attempt::HalfOpen;
-            let otherwise =
-                || if is_answered { Cause::Undetermined } else { beyond(tally, failure.since) };
+            let otherwise = || if is_answered { Cause::Undetermined } else { beyond(tally, since) };
             dropped.unwrap_or_else(otherwise)
         }
         (Attempt::Unanswered | Attempt::HalfOpen, Side::Server, None)
@@ -63,7 +63,7 @@ pub(super) fn judge(
             Cause::NoRoute
         }
         (Attempt::Unanswered, Side::Server, None) => {
-            dropped_answer(tally, flow.side, failure.since).unwrap_or(Cause::Undetermined)
+            dropped_answer(tally, flow.side, since).unwrap_or(Cause::Undetermined)
         }
         (_, Side::Server, None) => Cause::Undetermined,
     };
@@ -73,10 +73,11 @@ pub(super) fn judge(
         }
         // What the kernel says of an answer that finds no neighbor is for this host's own socket.
         (Attempt::Unanswered, Cause::NeighborUnreachable) => Verdict::Blocked,
-        (Attempt::Unanswered, _) if is_turned_down(flow.side, tally, failure.since) => {
-            Verdict::Refused
-        }
-        (Attempt::Unanswered | Attempt::HalfOpen | Attempt::NotSent { .. }, _) => Verdict::Blocked,
+        (Attempt::Unanswered, _) if is_turned_down(flow.side, tally, since) => Verdict::Refused,
+        (
+            Attempt::Unanswered | Attempt::HalfOpen | Attempt::Silent | Attempt::NotSent { .. },
+            _,
+        ) => Verdict::Blocked,
         (Attempt::Lost, _) => Verdict::Degraded,
     };
     (verdict, cause)
@@ -136,14 +137,17 @@ fn is_queue_full(flow: &FlowId, tally: &Tally, listeners: &[Listening]) -> bool 
 /// Whether no answer to the attempts need be waited for: this host stops them, or ICMP answered them. A
 /// full queue can have room the next time.
 pub(super) fn is_decided(flow: &FlowId, tally: &Tally, since: Timestamp) -> bool {
-    proof(tally, flow.side, since).is_some_and(|(_, cause)| cause != Cause::QdiscDrop)
+    proof(tally, flow, since).is_some_and(|(_, cause)| cause != Cause::QdiscDrop)
         || is_turned_down(flow.side, tally, since)
 }
 
 /// What was last seen that proves a cause, and when: drops by their reason, and what others say by ICMP of
 /// requests of this host.
-fn proof(tally: &Tally, side: Side, since: Timestamp) -> Option<(Option<Timestamp>, Cause)> {
-    let requests = tally.dropped.iter().filter(|drop| is_request(drop, side));
+fn proof(tally: &Tally, flow: &FlowId, since: Timestamp) -> Option<(Option<Timestamp>, Cause)> {
+    let side = flow.side;
+    // What the host sends itself is dropped on its way out, and was to be received.
+    let is_meant = |drop: &&Drop| is_request(drop, side) || flow.loopback && drop.opening;
+    let requests = tally.dropped.iter().filter(is_meant);
     let drops = requests.filter_map(|drop| match reasons::meaning(&drop.reason, drop.received) {
         reasons::Meaning::Proof(cause) => Some((drop.last, cause)),
         reasons::Meaning::Noise(_) | reasons::Meaning::Loss => None,

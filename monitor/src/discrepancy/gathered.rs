@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    Attempt, DEFAULT_WINDOW, Failing, Failure, PeerCounts, Stuck, Track, evidence, past::Until,
-    session, totals::Totals, worst::Worst,
+    Attempt, DEFAULT_WINDOW, Failing, Failure, PeerCounts, Stuck, Track, Verdict, evidence,
+    past::Until, session, totals::Totals, worst::Worst,
 };
 use crate::{
     config::Peer,
@@ -124,11 +124,20 @@ pub(super) fn failing(
     let route = snapshot.routes.get(&flow.peer);
     let judge =
         |failure: &Failure| evidence::judge(flow, failure, tally, &snapshot.listeners, route);
-    let attempts = track.failing().map(|failure| (failure, judge(&failure)));
-    let (failure, said) = attempts.or_else(|| session::failure(&sessions))?;
+    let attempts = track.failing(tally).map(|(failure, share)| {
+        let (verdict, cause) = judge(&failure);
+        // Some attempts succeed.
+        let verdict = if share.is_some() { Verdict::Degraded } else { verdict };
+        (failure, share, (verdict, cause))
+    });
+    let (failure, share, said) = attempts.or_else(|| {
+        let (failure, said) = session::failure(&sessions)?;
+        Some((failure, None, said))
+    })?;
     Some(Failing {
         flow: *flow,
         failure,
+        share,
         said,
         interface: tally.wire.interface.clone(),
         dropped: tally.dropped.clone(),

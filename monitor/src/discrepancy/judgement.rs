@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{Cause, Failure, Stuck, Totals, Verdict};
+use super::{Cause, Failure, Share, Stuck, Totals, Verdict};
 use crate::{
     expect::Key,
     observe::{Counters, Drop, FlowId, IcmpErrors, Route, Wire},
@@ -44,6 +44,8 @@ pub struct Failing {
     pub flow: FlowId,
     /// What was seen of the attempts.
     pub failure: Failure,
+    /// How many of its attempts failed, where some succeed.
+    pub share: Option<Share>,
     /// The verdict and the cause for this peer.
     pub said: (Verdict, Cause),
     /// Where the attempts were seen.

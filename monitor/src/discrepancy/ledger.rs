@@ -116,7 +116,7 @@ impl Ledger {
             let new = || Box::new(Track::of(flow, tally, is_first));
             let track = self.tracks.entry(*flow).or_insert_with(new);
             let route = snapshot.routes.get(&flow.peer);
-            track.advance(flow, tally, route, self.sight.sees_handshakes, now);
+            track.advance(flow, tally, route, now);
             if !compares {
                 track.pause_layers();
             }

@@ -3,7 +3,9 @@
 //! Pure: the ledger is a function of snapshots and of the expectations; the time is that of the
 //! snapshot.
 
+mod attempts;
 mod cause;
+mod datagrams;
 mod evidence;
 mod gathered;
 mod judgement;
@@ -28,6 +30,7 @@ use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use attempts::Share;
 pub use cause::Cause;
 pub use judgement::{Assessment, Failing, Judgement, PeerCounts, Unexpected};
 pub use layers::Difference;
@@ -35,7 +38,7 @@ pub use ledger::Ledger;
 pub use memory::{Memory, PeerSeen, Remembered, Seen};
 pub use session::Stuck;
 pub use totals::Totals;
-pub use track::{Attempt, Failure, Track};
+pub use track::{ANSWER_GRACE, Attempt, Failure, Track};
 pub use watch::{Blindness, Watch};
 pub use worst::MOST_FAILING;
 

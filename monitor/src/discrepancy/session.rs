@@ -125,7 +125,13 @@ impl Sessions {
 pub(super) fn failure(stuck: &[Stuck]) -> Option<(Failure, (Verdict, Cause))> {
     let first = stuck.first()?;
     let last = stuck.iter().map(|stuck| stuck.last).max()?;
-    let failure = Failure { attempt: Attempt::Lost, since: first.since, last, attempts: 0 };
+    let failure = Failure {
+        attempt: Attempt::Lost,
+        since: first.since,
+        began: first.since,
+        last,
+        attempts: 0,
+    };
     Some((failure, (Verdict::Degraded, first.cause)))
 }
 

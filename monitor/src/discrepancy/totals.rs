@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Difference;
-use crate::observe::{IcmpKind, Outcome, Tally};
+use crate::observe::{AttemptEnd, IcmpKind, Outcome, Tally};
 
 /// What the hooks besides the wire counted for an expectation.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +12,10 @@ pub struct Totals {
     pub dropped: BTreeMap<String, u64>,
     /// ICMP errors, by whether this host received them and what they say.
     pub icmp: BTreeMap<(bool, IcmpKind), u64>,
+    /// What became of attempts to connect, as the wire shows it.
+    pub attempts: BTreeMap<AttemptEnd, u64>,
+    /// Attempts that were not followed.
+    pub attempts_not_followed: u64,
     /// What became of connections.
     pub outcomes: BTreeMap<Outcome, u64>,
     /// Segments that this host sent again.
@@ -31,6 +35,10 @@ impl Totals {
         for errors in &tally.icmp {
             *self.icmp.entry((errors.received, errors.kind)).or_default() += errors.packets;
         }
+        for (end, ended) in &tally.attempts.ended {
+            *self.attempts.entry(*end).or_default() += ended.times;
+        }
+        self.attempts_not_followed += tally.attempts.not_followed;
         for (outcome, happened) in &tally.outcomes {
             *self.outcomes.entry(*outcome).or_default() += happened.times;
         }
@@ -46,6 +54,10 @@ impl Totals {
         for (kind, packets) in &other.icmp {
             *self.icmp.entry(*kind).or_default() += packets;
         }
+        for (end, times) in &other.attempts {
+            *self.attempts.entry(*end).or_default() += times;
+        }
+        self.attempts_not_followed += other.attempts_not_followed;
         for (outcome, times) in &other.outcomes {
             *self.outcomes.entry(*outcome).or_default() += times;
         }

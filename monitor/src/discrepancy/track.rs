@@ -1,13 +1,22 @@
-//! What the counts of one flow say of its connection attempts.
+//! What is seen of one flow, and what its attempts come to.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DEFAULT_WINDOW, Difference, evidence, layers::Layers};
-use crate::observe::{Counters, FlowId, NO_PORT, Outcome, Route, Side, Tally, Transport, UNTOLD};
+use super::{
+    DEFAULT_WINDOW, Difference, Share,
+    attempts::{Failing, History, News},
+    datagrams::Datagrams,
+    evidence,
+    layers::Layers,
+};
+use crate::observe::{
+    AttemptEnd, Counters, FlowId, NO_PORT, OpenAttempt, Outcome, Route, Side, Tally, Transport,
+    UNTOLD,
+};
 
-/// How long an attempt may go without an answer. The first retransmission comes after a second, the
-/// second after three: an answer that is later than both is none.
-const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(3);
+/// How long an attempt may go without an answer, from its own first SYN, and its asker without going on
+/// after one. The first retransmission comes after a second, the second after three.
+pub const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(5);
 
 /// How a failed attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +29,8 @@ pub enum Attempt {
     HalfOpen,
     /// Some got through, others did not.
     Lost,
+    /// Datagrams that ask, and of which none is answered.
+    Silent,
     /// It was never sent.
     NotSent {
         /// Why, as `errno` numbers it.
@@ -27,13 +38,15 @@ pub enum Attempt {
     },
 }
 
-/// Attempts that fail, until one succeeds.
+/// Attempts that fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// How the last one failed.
     pub attempt: Attempt,
     /// When the first one began.
     pub since: Timestamp,
+    /// When the last one that failed began: evidence of a cause is not older.
+    pub began: Timestamp,
     /// When the last one was seen.
     pub last: Timestamp,
     /// SYN segments seen since then, each retransmission too, and attempts that were never sent.
@@ -44,15 +57,19 @@ pub struct Failure {
 #[derive(Clone, Debug, Default)]
 pub struct Track {
     seen: Option<(Counters, Counters)>,
-    /// Attempts of this host's sockets, or datagrams that were dropped.
-    made: u64,
-    /// Datagrams in answer that nothing is known to have stopped.
-    delivered: u64,
+    history: History,
+    counted: Counted,
+    /// Segments with SYN of attempts that had failed when one last succeeded.
+    segments_before: u64,
+    /// Attempts that were never sent, likewise.
+    unsent_before: u64,
+    before_the_wire: BeforeTheWire,
     /// Attempts of this host that never began, and those without a local port.
     not_sent: (u64, u64),
-    handshakes: Handshakes,
-    pending: Option<Failure>,
-    failure: Option<Failure>,
+    /// Those of them that are known to have failed.
+    unsent: u64,
+    established: u64,
+    datagrams: Datagrams,
     layers: Layers,
     /// When both ends were last seen to talk.
     pub last_success: Option<Timestamp>,
@@ -60,17 +77,20 @@ pub struct Track {
     pub last_opened: Option<Timestamp>,
 }
 
-/// What is seen of the handshakes of pending attempts.
+/// How many attempts were taken in.
 #[derive(Clone, Copy, Debug, Default)]
-struct Handshakes {
-    /// Completed ones that the sockets have told until now.
-    told: u64,
-    /// Those of the last two snapshots: the sockets may be read later than the wire.
-    new: [u64; 2],
-    /// There was an answer.
-    granted: bool,
-    /// The one who asked has sent something else than SYN since.
-    spoken: bool,
+struct Counted {
+    failed: u64,
+    completed: u64,
+}
+
+/// Attempts of this host that are seen before the wire only.
+#[derive(Clone, Copy, Debug, Default)]
+struct BeforeTheWire {
+    /// Those that were there when an attempt last succeeded.
+    base: u64,
+    /// Since when there are more, and how many.
+    since: Option<(Timestamp, u64)>,
 }
 
 impl Track {
@@ -81,7 +101,15 @@ impl Track {
         let is_opening = seen.iter().any(|counters| counters.syn > 0);
         let is_new = !is_first && (is_opening || flow.transport == Transport::Udp);
         let layers = if is_new { Layers::of_new_flow() } else { Layers::default() };
-        Self { layers, ..Self::default() }
+        let mut track = Self { layers, ..Self::default() };
+        if is_first {
+            // Counts of an earlier run: when the last attempts were says how they ended, not how many count.
+            let completed = tally.attempts.ended(AttemptEnd::Completed);
+            track.counted = Counted { failed: ended_in_vain(tally), completed: completed.times };
+            track.segments_before = segments_in_vain(tally).saturating_sub(1);
+            track.established = tally.times(Outcome::Established);
+        }
+        track
     }
 
     /// One of the layers is not watched.
@@ -94,131 +122,155 @@ impl Track {
         self.layers.difference
     }
 
-    /// Takes in the counts of a snapshot, and the route to the peer if it was asked for. Where the sockets
-    /// tell which handshakes were completed, it is they who are believed.
-    pub fn advance(
-        &mut self,
-        flow: &FlowId,
-        tally: &Tally,
-        route: Option<&Route>,
-        sees_handshakes: bool,
-        now: Timestamp,
-    ) {
+    /// Takes in the counts of a snapshot, and the route to the peer if it was asked for.
+    pub fn advance(&mut self, flow: &FlowId, tally: &Tally, route: Option<&Route>, now: Timestamp) {
         // What the host sends itself passes no device.
         if !flow.loopback {
             self.layers.advance(tally);
         }
-        let wire = &tally.wire;
-        let (request, answer, last_request, last_answer) = match flow.side {
-            Side::Client => {
-                (wire.transmitted, wire.received, wire.last_transmitted, wire.last_received)
+        self.history.forget(DEFAULT_WINDOW, now);
+        self.datagrams.forget(DEFAULT_WINDOW, now);
+        match flow.transport {
+            Transport::Udp => {
+                self.last_success = self.datagrams.advance(flow, tally, now).max(self.last_success);
             }
-            Side::Server => {
-                (wire.received, wire.transmitted, wire.last_received, wire.last_transmitted)
-            }
-        };
-        self.failure.take_if(|failure| now.duration_since(failure.last) > DEFAULT_WINDOW);
-        let zero = (Counters::ZERO, Counters::ZERO);
-        let (request_before, answer_before) = self.seen.replace((request, answer)).unwrap_or(zero);
-        let more = |now: u64, before: u64| now.saturating_sub(before);
-
-        if flow.transport == Transport::Udp {
-            let lost = evidence::answers_lost_after_the_wire(tally, flow.side);
-            let delivered = answer.packets.saturating_sub(lost);
-            let answered = delivered > self.delivered;
-            self.delivered = self.delivered.max(delivered);
-            if answered && request.packets > 0 {
-                self.last_success = last_answer;
-                self.failure = None;
-            }
-            self.note_lost_datagrams(flow, tally, last_answer.filter(|_| answered), now);
-            return;
+            Transport::Tcp => self.follow(flow, tally, route, now),
         }
+    }
 
-        let hidden = self.attempts_before_the_wire(flow, tally);
-        let attempts = more(request.syn, request_before.syn).max(hidden);
+    fn follow(&mut self, flow: &FlowId, tally: &Tally, route: Option<&Route>, now: Timestamp) {
+        let success = self.new_success(flow, tally);
+        let completed = tally.attempts.ended(AttemptEnd::Completed).times;
+        let overdue: Vec<&OpenAttempt> = overdue(flow, tally, now).collect();
+        let hidden = self.failed_before_the_wire(flow, tally, now);
         let not_sent = self.attempts_not_sent(tally, route);
-        if attempts > 0 {
-            self.wait_for(attempts, last_request.unwrap_or(now));
-        } else if more(answer.packets, answer_before.packets) > 0
-            && more(request.packets, request_before.packets) > 0
-            && self.pending.is_none()
-        {
-            // A connection that is open already.
-            self.last_success = last_answer;
-        }
-        let granted = more(answer.syn_ack, answer_before.syn_ack) > 0;
-        let spoken = |counters: &Counters| counters.packets.saturating_sub(counters.syn);
-        let speaks = more(spoken(&request), spoken(&request_before)) > 0;
-        self.handshakes.advance(tally, granted && self.pending.is_some(), speaks);
-        let has_sockets = sees_handshakes && wire.forwarded == 0;
-        // A scanner answers with RST.
-        if self.handshakes.are_completed(has_sockets)
-            || self.handshakes.granted && more(request.rst, request_before.rst) > 0
-        {
-            return self.succeed(last_answer);
-        }
-        if let Some((attempts, error, last)) = not_sent {
-            self.wait_for(attempts, last.unwrap_or(now)).attempt = Attempt::NotSent { error };
-            self.fail();
-        }
-        let Some(pending) = &mut self.pending else {
-            return;
+        let failed = ended_in_vain(tally)
+            + overdue.len() as u64
+            + hidden.map_or(0, |(times, _)| times)
+            + self.unsent;
+        let news = News {
+            failed: difference(failed, self.counted.failed),
+            succeeded: completed
+                .saturating_sub(self.counted.completed)
+                .max(u64::from(success.is_some())),
+            success,
+            failure: self.last_failure(tally, &overdue, hidden, not_sent),
         };
-        if more(answer.rst, answer_before.rst) > 0 {
-            pending.attempt = Attempt::Refused;
-            self.fail();
-        } else if now.duration_since(pending.since) >= ANSWER_GRACE {
-            // A service that waits for data before it accepts: the peer is content with the answer.
-            let Handshakes { granted, spoken, .. } = self.handshakes;
-            if granted && spoken && pending.attempts == 1 && self.failure.is_none() {
-                return self.succeed(last_answer);
+        self.counted = Counted { failed, completed };
+        self.history.advance(&news, now);
+        if let Some(at) = success {
+            self.last_opened = Some(at);
+            self.last_success = self.last_success.max(Some(at));
+            if self.history.failing().is_none() {
+                self.segments_before = segments_in_vain(tally);
+                self.unsent_before = self.unsent;
+                self.before_the_wire =
+                    BeforeTheWire { base: before_the_wire(flow, tally), since: None };
             }
-            if granted {
-                pending.attempt = Attempt::HalfOpen;
-            }
-            self.fail();
-        } else if evidence::is_decided(flow, tally, pending.since) {
-            self.fail();
+        } else {
+            self.note_open_connections(flow, tally);
         }
     }
 
-    const fn succeed(&mut self, at: Option<Timestamp>) {
-        self.last_success = at;
-        self.last_opened = at;
-        self.pending = None;
-        self.failure = None;
-        self.handshakes.end();
+    /// When an attempt last succeeded, if one did since the last snapshot: by the wire, else by the sockets
+    /// of what the wire does not show (`IPsec`, another program's way around the device).
+    fn new_success(&mut self, flow: &FlowId, tally: &Tally) -> Option<Timestamp> {
+        let completed = tally.attempts.ended(AttemptEnd::Completed);
+        let established = tally.times(Outcome::Established);
+        let before = std::mem::replace(&mut self.established, established);
+        let is_hidden = request(flow, tally).syn == 0 || self.before_the_wire.since.is_some();
+        if completed.times > self.counted.completed
+            || completed.times > 0 && self.last_success.is_none()
+        {
+            completed.last
+        } else if is_hidden && established > before {
+            let mut outcomes = tally.outcomes.iter();
+            outcomes.find(|(outcome, _)| *outcome == Outcome::Established)?.1.last
+        } else {
+            None
+        }
     }
 
-    /// New attempts that are not answered yet.
-    fn wait_for(&mut self, attempts: u64, last: Timestamp) -> &mut Failure {
-        let attempt = Attempt::Unanswered;
-        let pending =
-            self.pending.get_or_insert(Failure { attempt, since: last, last, attempts: 0 });
-        pending.last = last;
-        pending.attempts += attempts;
-        pending
+    /// Connections that are open: both ends talk, and nothing opens or ends.
+    fn note_open_connections(&mut self, flow: &FlowId, tally: &Tally) {
+        let (request, answer) = (*request(flow, tally), *answer(flow, tally));
+        let zero = (Counters::ZERO, Counters::ZERO);
+        let before = self.seen.replace((request, answer)).unwrap_or(zero);
+        let goes_on = |now: &Counters, before: &Counters| {
+            let same = [
+                (now.syn, before.syn),
+                (now.syn_ack, before.syn_ack),
+                (now.fin, before.fin),
+                (now.rst, before.rst),
+            ];
+            now.packets > before.packets && same.iter().all(|(now, before)| now == before)
+        };
+        let is_opening = tally.attempts.open.iter().any(|attempt| attempt.acknowledged.is_none());
+        if goes_on(&request, &before.0) && goes_on(&answer, &before.1) && !is_opening {
+            self.last_success = self.last_success.max(last_answer(flow, tally));
+        }
     }
 
-    /// Datagrams have no handshake: only those fail that this host is proven to have dropped, or that
-    /// were turned down by ICMP. An answer after them shows that it works, unless only some get through.
-    fn note_lost_datagrams(
-        &mut self,
-        flow: &FlowId,
+    /// The last of the attempts that fail by now.
+    fn last_failure(
+        &self,
         tally: &Tally,
-        answered: Option<Timestamp>,
-        now: Timestamp,
-    ) {
-        let (lost, attempt, last) = evidence::lost_datagrams(flow, tally);
-        let more = lost.saturating_sub(std::mem::replace(&mut self.made, lost));
-        let works = attempt != Attempt::Lost && answered.is_some() && answered >= last;
-        if more > 0 && !works {
-            let last = last.unwrap_or(now);
-            let begun = self.failure.map_or((last, 0), |failure| (failure.since, failure.attempts));
-            let (since, attempts) = (begun.0, begun.1 + more);
-            self.failure = Some(Failure { attempt, since, last, attempts });
+        overdue: &[&OpenAttempt],
+        hidden: Option<(u64, Timestamp)>,
+        not_sent: Option<(u32, Timestamp)>,
+    ) -> Option<Failing> {
+        let ended = [
+            (AttemptEnd::Refused, Attempt::Refused),
+            (AttemptEnd::Unanswered, Attempt::Unanswered),
+            (AttemptEnd::HalfOpen, Attempt::HalfOpen),
+        ];
+        let ended = ended.into_iter().filter_map(|(end, attempt)| {
+            let ended = tally.attempts.ended(end);
+            let began = ended.began?;
+            // An attempt that was given up was last tried before.
+            let last = if end == AttemptEnd::Refused { ended.last? } else { began };
+            Some((attempt, began, last))
+        });
+        let open = overdue.iter().map(|open| {
+            let attempt =
+                if open.answered.is_some() { Attempt::HalfOpen } else { Attempt::Unanswered };
+            (attempt, open.began, open.last)
+        });
+        let hidden = hidden.map(|(_, since)| (Attempt::Unanswered, since, since));
+        let not_sent = not_sent.map(|(error, at)| (Attempt::NotSent { error }, at, at));
+        let all = ended.chain(open).chain(hidden).chain(not_sent);
+        let new = all.filter(|(_, _, last)| self.history.failed().is_none_or(|at| *last > at));
+        new.fold(None, |found: Option<Failing>, (attempt, began, last)| {
+            Some(match found {
+                Some(found) if found.last >= last => {
+                    Failing { since: found.since.min(began), ..found }
+                }
+                Some(Failing { since, .. }) => {
+                    Failing { attempt, since: since.min(began), began, last }
+                }
+                None => Failing { attempt, since: began, began, last },
+            })
+        })
+    }
+
+    /// Attempts that fail, those included that could still be answered, and the share of those of a flow
+    /// that works in part.
+    pub fn failing(&self, tally: &Tally) -> Option<(Failure, Option<Share>)> {
+        if let Some(failure) = self.datagrams.failing() {
+            return Some((failure, None));
         }
+        let (failure, share) = self.history.failing()?;
+        let open = tally.attempts.open.iter().filter(|attempt| attempt.acknowledged.is_none());
+        let last = open.clone().map(|attempt| attempt.last).max();
+        let open: u64 = open.map(|attempt| attempt.segments).sum();
+        let hidden = self.before_the_wire.since.map_or(0, |(_, times)| times);
+        let ended = segments_in_vain(tally).saturating_sub(self.segments_before);
+        let unsent = self.unsent - self.unsent_before;
+        let attempts = ended + open + hidden + unsent;
+        Some((
+            Failure { last: failure.last.max(last.unwrap_or(failure.last)), attempts, ..failure },
+            share,
+        ))
     }
 
     /// Leaves a success that is not after a moment to those who said then what the counts mean: that
@@ -227,93 +279,126 @@ impl Track {
         self.last_success.take_if(|success| Some(*success) <= moment);
     }
 
-    /// New attempts of this host that may not have reached the wire: those of its sockets, and those
-    /// that its firewall dropped before.
-    fn attempts_before_the_wire(&mut self, flow: &FlowId, tally: &Tally) -> u64 {
-        if flow.side == Side::Server {
-            return 0;
+    /// Attempts of this host that are seen before the wire only and fail, and when they began.
+    fn failed_before_the_wire(
+        &mut self,
+        flow: &FlowId,
+        tally: &Tally,
+        now: Timestamp,
+    ) -> Option<(u64, Timestamp)> {
+        let all = before_the_wire(flow, tally);
+        let more = all.saturating_sub(self.before_the_wire.base);
+        if more == 0 {
+            self.before_the_wire.since = None;
+            return None;
         }
-        let dropped = |reason: &str| -> u64 {
-            let openings = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
-            openings.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
-        };
-        // Without a reason: those that had left a socket are no attempts of their own.
-        let sent = tally.sockets.transmitted.syn;
-        let between = sent.saturating_sub(tally.wire.transmitted.syn);
-        let untold = dropped(UNTOLD).saturating_sub(between);
-        let made = sent + dropped("NETFILTER_DROP") + untold;
-        made.saturating_sub(std::mem::replace(&mut self.made, made))
+        let (since, _) = self.before_the_wire.since.unwrap_or((now, 0));
+        self.before_the_wire.since = Some((since, more));
+        let is_over = now.duration_since(since) >= ANSWER_GRACE;
+        (is_over || evidence::is_decided(flow, tally, since)).then_some((more, since))
     }
 
-    /// New attempts that were never sent, why, and when the last one was. The route tells why one did not
+    /// Why new attempts were never sent, and when the last one was. The route tells why one did not
     /// begin; with a route it may be beginning at this moment.
     fn attempts_not_sent(
         &mut self,
         tally: &Tally,
         route: Option<&Route>,
-    ) -> Option<(u64, u32, Option<Timestamp>)> {
+    ) -> Option<(u32, Timestamp)> {
         let (not_begun, no_port) = (tally.not_begun, tally.no_port);
         let before = std::mem::replace(&mut self.not_sent, (not_begun.times, no_port.times));
         let not_begun_now = not_begun.times.saturating_sub(before.0);
         let no_port_now = no_port.times.saturating_sub(before.1);
-        match route {
+        let (times, error, last) = match route {
             Some(Route::None { error }) if not_begun_now > 0 => {
-                Some((not_begun_now, *error, not_begun.last))
+                (not_begun_now, *error, not_begun.last)
             }
-            _ if no_port_now > 0 => Some((no_port_now, NO_PORT, no_port.last)),
-            _ => None,
-        }
-    }
-
-    /// Attempts that fail, those included that could still be answered.
-    pub fn failing(&self) -> Option<Failure> {
-        let failure = self.failure?;
-        Some(match self.pending {
-            None => failure,
-            Some(pending) => Failure {
-                last: pending.last,
-                attempts: failure.attempts + pending.attempts,
-                ..failure
-            },
-        })
-    }
-
-    /// The pending attempts failed.
-    fn fail(&mut self) {
-        let Some(pending) = self.pending.take() else {
-            return;
+            _ if no_port_now > 0 => (no_port_now, NO_PORT, no_port.last),
+            _ => return None,
         };
-        self.handshakes.end();
-        self.failure = Some(match self.failure {
-            None => pending,
-            Some(failure) => Failure {
-                attempt: pending.attempt,
-                since: failure.since,
-                last: pending.last,
-                attempts: failure.attempts + pending.attempts,
-            },
-        });
+        self.unsent += times;
+        Some((error, last?))
     }
 }
 
-impl Handshakes {
-    fn advance(&mut self, tally: &Tally, granted: bool, speaks: bool) {
-        let told = tally.times(Outcome::Established);
-        let new = told.saturating_sub(std::mem::replace(&mut self.told, told));
-        self.new = [self.new[1], new];
-        self.granted |= granted;
-        self.spoken |= self.granted && speaks;
+/// What goes to the service.
+const fn request<'a>(flow: &FlowId, tally: &'a Tally) -> &'a Counters {
+    match flow.side {
+        Side::Client => &tally.wire.transmitted,
+        Side::Server => &tally.wire.received,
     }
+}
 
-    /// Whether one of them was: by the word of the sockets where there are any, else because the one who
-    /// asked goes on after the answer.
-    const fn are_completed(&self, has_sockets: bool) -> bool {
-        self.granted && if has_sockets { self.new[0] + self.new[1] > 0 } else { self.spoken }
+/// What comes from the service.
+const fn answer<'a>(flow: &FlowId, tally: &'a Tally) -> &'a Counters {
+    match flow.side {
+        Side::Client => &tally.wire.received,
+        Side::Server => &tally.wire.transmitted,
     }
+}
 
-    /// Nothing is pending any more.
-    const fn end(&mut self) {
-        self.granted = false;
-        self.spoken = false;
+const fn last_answer(flow: &FlowId, tally: &Tally) -> Option<Timestamp> {
+    match flow.side {
+        Side::Client => tally.wire.last_received,
+        Side::Server => tally.wire.last_transmitted,
     }
+}
+
+fn difference(now: u64, before: u64) -> i64 {
+    let signed = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    signed(now) - signed(before)
+}
+
+/// Attempts that ended without a success.
+fn ended_in_vain(tally: &Tally) -> u64 {
+    in_vain().map(|end| tally.attempts.ended(end).times).sum()
+}
+
+/// Segments with SYN of these.
+fn segments_in_vain(tally: &Tally) -> u64 {
+    in_vain().map(|end| tally.attempts.ended(end).segments).sum()
+}
+
+fn in_vain() -> impl Iterator<Item = AttemptEnd> {
+    [AttemptEnd::Refused, AttemptEnd::Unanswered, AttemptEnd::HalfOpen].into_iter()
+}
+
+/// Open attempts for which no answer need be waited any more.
+fn overdue<'a>(
+    flow: &'a FlowId,
+    tally: &'a Tally,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a OpenAttempt> {
+    let open = tally.attempts.open.iter().filter(|attempt| attempt.acknowledged.is_none());
+    let is_alone = open.clone().nth(1).is_none();
+    open.filter(move |attempt| {
+        let OpenAttempt { began, port, answered, .. } = **attempt;
+        let waited = now.duration_since(answered.unwrap_or(began));
+        // Of several at a time, what is counted for the flow may be of another one.
+        let is_meant = || {
+            let mut dropped = tally.dropped.iter();
+            is_alone
+                || waited >= SignedDuration::from_secs(1)
+                || dropped.any(|drop| drop.opening && drop.port == port)
+        };
+        waited >= ANSWER_GRACE || evidence::is_decided(flow, tally, began) && is_meant()
+    })
+}
+
+/// Attempts of this host that did not reach the wire, as far as is known: those of its sockets, and those
+/// that its firewall dropped before.
+fn before_the_wire(flow: &FlowId, tally: &Tally) -> u64 {
+    if flow.side == Side::Server && !flow.loopback {
+        return 0;
+    }
+    let dropped = |reason: &str| -> u64 {
+        let openings = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
+        openings.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
+    };
+    if flow.loopback {
+        return dropped("NETFILTER_DROP");
+    }
+    // Without a reason: those that had left a socket are no attempts of their own.
+    let sent = tally.sockets.transmitted.syn.saturating_sub(tally.wire.transmitted.syn);
+    sent + dropped("NETFILTER_DROP") + dropped(UNTOLD).saturating_sub(sent)
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::Peer,
     expect::{Expectation, Names, Peers, is_resolved},
-    observe::{CONNECT, CONNECTION, DROP, Loss, SOCKET_EGRESS, Side, Snapshot},
+    observe::{CONNECT, DROP, Loss, SOCKET_EGRESS, Side, Snapshot},
 };
 
 /// Hooks that see attempts of this host that never reach the wire.
@@ -26,14 +26,12 @@ pub(super) struct Sight {
     /// Hooks without which attempts of this host can go unseen.
     unseen_attempts: Vec<&'static str>,
     pub(super) flow_map_full: u64,
-    /// Whether the sockets tell which handshakes were completed.
-    pub(super) sees_handshakes: bool,
 }
 
 impl Sight {
     /// Sight of a monitor that watches, and of what did not fit into the map before.
     pub(super) const fn new(watch: Watch, flow_map_full: u64) -> Self {
-        Self { watch, unseen_attempts: Vec::new(), flow_map_full, sees_handshakes: false }
+        Self { watch, unseen_attempts: Vec::new(), flow_map_full }
     }
 
     /// Takes in what a snapshot did not show.
@@ -47,8 +45,6 @@ impl Sight {
             .filter(|hook| hook.fault.is_some() && BEFORE_THE_WIRE.contains(&hook.hook))
             .map(|hook| hook.hook)
             .collect();
-        self.sees_handshakes =
-            snapshot.coverage.iter().any(|hook| hook.hook == CONNECTION && hook.fault.is_none());
         let faults: Vec<&str> = snapshot
             .coverage
             .iter()

@@ -17,7 +17,7 @@ const RATES: [u64; 6] = [100, 128, 250, 256, 300, 1000];
 const APART: Duration = Duration::from_millis(120);
 
 /// A packet that `BPF_PROG_TEST_RUN` takes.
-const PACKET: [u8; 64] = [0; 64];
+pub(super) const PACKET: [u8; 64] = [0; 64];
 
 #[repr(transparent)]
 #[derive(Clone, Copy)]

@@ -17,13 +17,14 @@ const BATCH: usize = 1024;
 /// A key or value as aya takes it.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
-struct Plain<T>(T);
+pub(super) struct Plain<T>(pub(super) T);
 
 /// Keys and values of the maps.
 #[expect(unsafe_code, reason = "aya asks for a promise that the layouts are plain bytes")]
 mod layout {
     use monitor_common::{
-        ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey, FlowCounts, FlowKey,
+        AttemptCounts, ConnectionCounts, ConnectionKey, DropCounts, DropKey, EventCounts, EventKey,
+        FlowCounts, FlowKey, Handshake, handshake::Segment,
     };
 
     /// Plain bytes: `repr(C)` with explicit padding, and every bit pattern is a value.
@@ -57,6 +58,22 @@ mod layout {
     }
 
     impl Layout for ConnectionCounts {
+        const ZERO: Self = Self::ZERO;
+    }
+
+    impl Layout for ConnectionKey {
+        const ZERO: Self = Self { flow: FlowKey::ZERO, own: [0; 2], port: 0 };
+    }
+
+    impl Layout for Handshake {
+        const ZERO: Self = Self::begin(
+            &Segment { to_service: true, flags: 0, sequence: 0, has_data: false },
+            0,
+            0,
+        );
+    }
+
+    impl Layout for AttemptCounts {
         const ZERO: Self = Self::ZERO;
     }
 

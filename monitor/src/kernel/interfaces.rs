@@ -2,7 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "the kernel has many kinds of devices")]
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use monitor_common::packet::Link;
@@ -11,6 +11,7 @@ use rtnetlink::{
     Handle, MulticastGroup, new_multicast_connection,
     packet_route::{
         RouteNetlinkMessage,
+        address::{AddressAttribute, AddressMessage},
         link::{InfoKind, LinkAttribute, LinkInfo, LinkLayerType, LinkMessage},
     },
 };
@@ -35,6 +36,8 @@ pub struct Interface {
 pub struct Interfaces {
     /// By index.
     pub list: Vec<Interface>,
+    /// The addresses of this host, in order.
+    pub addresses: Vec<IpAddr>,
     /// How often the kernel had more to say of them than was read in time. The list was made anew then.
     pub overruns: u64,
 }
@@ -60,7 +63,7 @@ pub enum Place {
 pub async fn watch_interfaces() -> Result<watch::Receiver<Interfaces>, rtnetlink::Error> {
     let (connection, handle, mut messages) = subscribe()?;
     tokio::spawn(connection);
-    let first = Interfaces { list: list(&handle).await?, overruns: 0 };
+    let first = list(&handle).await?;
     let (sender, receiver) = watch::channel(first);
     tokio::spawn(async move {
         let mut handle = handle;
@@ -94,7 +97,7 @@ pub async fn watch_interfaces() -> Result<watch::Receiver<Interfaces>, rtnetlink
             match list(&handle).await {
                 Ok(list) => {
                     sender.send_if_modified(|known| {
-                        let now = Interfaces { list, overruns: known.overruns + overruns };
+                        let now = Interfaces { overruns: known.overruns + overruns, ..list };
                         let changed = *known != now;
                         *known = now;
                         changed
@@ -122,20 +125,45 @@ const fn is_overrun(message: &Message) -> bool {
 
 /// Asks for the kernel's messages before the first list, so that nothing falls between.
 fn subscribe() -> Result<Subscription, rtnetlink::Error> {
-    new_multicast_connection(&[MulticastGroup::Link])
+    use MulticastGroup::{Ipv4Ifaddr, Ipv6Ifaddr, Link};
+
+    new_multicast_connection(&[Link, Ipv4Ifaddr, Ipv6Ifaddr])
         .map_err(|error| rtnetlink::Error::NamespaceError(error.to_string()))
 }
 
-async fn list(handle: &Handle) -> Result<Vec<Interface>, rtnetlink::Error> {
-    let mut interfaces: Vec<Interface> = handle
+async fn list(handle: &Handle) -> Result<Interfaces, rtnetlink::Error> {
+    let mut list: Vec<Interface> = handle
         .link()
         .get()
         .execute()
         .try_filter_map(|message| async move { Ok(interface(&message)) })
         .try_collect()
         .await?;
-    interfaces.sort_by_key(|interface| interface.index);
-    Ok(interfaces)
+    list.sort_by_key(|interface| interface.index);
+    let mut addresses: Vec<IpAddr> = handle
+        .address()
+        .get()
+        .execute()
+        .try_filter_map(|message| async move { Ok(address(&message)) })
+        .try_collect()
+        .await?;
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(Interfaces { list, addresses, overruns: 0 })
+}
+
+/// The host's end: of a link with two ends, `IFA_ADDRESS` is the other one.
+fn address(message: &AddressMessage) -> Option<IpAddr> {
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    local.or_else(|| {
+        message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    })
 }
 
 fn interface(message: &LinkMessage) -> Option<Interface> {

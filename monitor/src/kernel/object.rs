@@ -1,6 +1,6 @@
 //! Loads the programs and opens their maps.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
@@ -8,14 +8,14 @@ use aya::{
     programs::{CgroupSkb, Program, ProgramError, SchedClassifier},
 };
 use monitor_common::{
-    ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey, FlowCounts, FlowKey, Loss,
-    Offsets, names, ports::PortBits,
+    AttemptEnd, ConnectionCounts, ConnectionKey, DropCounts, DropKey, EventCounts, EventKey,
+    FlowCounts, FlowKey, Loss, Offsets, OwnAddresses, names, ports::PortBits,
 };
 
 use crate::observe::PortSet;
 
 use super::{
-    Error, cast,
+    Error, Handshakes, cast,
     clock::{Ages, Clock},
     counts::CountMap,
     in_full,
@@ -27,13 +27,14 @@ use super::{
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/hooks"));
 
 /// The programs of TC, without which nothing is counted.
-const TC_PROGRAMS: [&str; 6] = [
+const TC_PROGRAMS: [&str; 7] = [
     names::WIRE_INGRESS,
     names::WIRE_EGRESS,
     names::WIRE_INGRESS_L3,
     names::WIRE_EGRESS_L3,
     names::WIRE_LOOPBACK,
     names::READ_CLOCK,
+    names::END_HANDSHAKE,
 ];
 
 /// What the programs read their offsets from, as aya takes it.
@@ -41,10 +42,17 @@ const TC_PROGRAMS: [&str; 6] = [
 #[derive(Clone, Copy)]
 struct Plain(Offsets);
 
-#[expect(unsafe_code, reason = "aya asks for a promise that the layout is plain bytes")]
+/// The host's addresses, as aya takes them.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct PlainOwn(OwnAddresses);
+
+#[expect(unsafe_code, reason = "aya asks for a promise that the layouts are plain bytes")]
 mod pod {
     // SAFETY: `repr(C)` and nothing but `u32`.
     unsafe impl aya::Pod for super::Plain {}
+    // SAFETY: `repr(C)` and nothing but `u64`.
+    unsafe impl aya::Pod for super::PlainOwn {}
 }
 
 /// The loaded object: programs that nothing runs yet, and their maps.
@@ -60,12 +68,17 @@ pub struct Object {
     pub connections: CountMap<FlowKey, ConnectionCounts>,
     /// ICMP errors, and attempts to connect.
     pub events: CountMap<EventKey, EventCounts>,
+    /// Attempts to connect.
+    pub handshakes: Handshakes,
     /// How this kernel calls its reasons to drop packets.
     pub reasons: Reasons,
     offsets: Result<(), String>,
     lost: PerCpuArray<MapData, u64>,
     ports: Array<MapData, PortBits>,
     probe_port: Array<MapData, u64>,
+    own: Array<MapData, PlainOwn>,
+    /// How often the own addresses were set.
+    epoch: u64,
     clock: Clock,
 }
 
@@ -126,6 +139,10 @@ impl Object {
         let probe_port = take(&mut ebpf, names::PROBE_PORT)?
             .try_into()
             .map_err(|source| Error::Map { name: names::PROBE_PORT, source })?;
+        let own = take(&mut ebpf, names::OWN_ADDRESSES)?
+            .try_into()
+            .map_err(|source| Error::Map { name: names::OWN_ADDRESSES, source })?;
+        let handshakes = Handshakes::of(&mut ebpf)?;
         let clock_map = take(&mut ebpf, names::CLOCK)?
             .try_into()
             .map_err(|source| Error::Map { name: names::CLOCK, source })?;
@@ -137,11 +154,14 @@ impl Object {
             drops,
             connections,
             events,
+            handshakes,
             reasons,
             offsets: known,
             lost,
             ports,
             probe_port,
+            own,
+            epoch: 0,
             clock,
         })
     }
@@ -184,6 +204,34 @@ impl Object {
             .map_err(|source| Error::Map { name: names::PROBE_PORT, source })
     }
 
+    /// Tells the programs which addresses are this host's, while they run.
+    pub fn set_own(&mut self, addresses: &[IpAddr]) -> Result<(), Error> {
+        let octets = addresses.iter().map(|address| match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        });
+        self.epoch += 1;
+        let table = OwnAddresses::of(octets, self.epoch);
+        if table.mixer == 0 {
+            let count = addresses.len();
+            tracing::warn!(
+                count,
+                "this host has too many addresses to tell its own traffic from what it passes on"
+            );
+        }
+        self.own
+            .set(0, PlainOwn(table), 0)
+            .map_err(|source| Error::Map { name: names::OWN_ADDRESSES, source })
+    }
+
+    /// Ends handshakes that no packet ends.
+    pub fn end_handshakes(
+        &mut self,
+        ended: impl Iterator<Item = (ConnectionKey, AttemptEnd)>,
+    ) -> Result<(), Error> {
+        self.handshakes.end(&mut self.ebpf, ended)
+    }
+
     /// How long ago a packet of a time in jiffies was: call it once for a read of the flow map.
     pub fn ages(&mut self) -> Result<Ages, Error> {
         self.clock.ages(program(&mut self.ebpf, names::READ_CLOCK)?)
@@ -218,6 +266,8 @@ fn open(offsets: Offsets, flows: u32, log: bool, pins: Option<&Pins>) -> Result<
         .map_max_entries(names::DROPS, flows)
         .map_max_entries(names::CONNECTIONS, flows)
         .map_max_entries(names::EVENTS, flows)
+        .map_max_entries(names::ATTEMPTS, flows)
+        .map_max_entries(names::HANDSHAKES, flows.saturating_mul(2))
         .override_global(names::LOG_LEVEL, &log_level, true)
         .override_global(names::OFFSETS, &Plain(offsets), true)
         .load(&cast::with_calls(OBJECT, offsets.cast_function))
@@ -232,12 +282,15 @@ fn takes_cast(ebpf: &mut Ebpf) -> Result<(), String> {
     program.load().map_err(|error| in_full(&error))
 }
 
-fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut SchedClassifier, Error> {
+pub(super) fn program<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &'static str,
+) -> Result<&'a mut SchedClassifier, Error> {
     let program = ebpf.program_mut(name).ok_or(Error::Missing(name))?;
     program.try_into().map_err(|source| Error::Program { name, source: Arc::new(source) })
 }
 
-fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, Error> {
+pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, Error> {
     ebpf.take_map(name).ok_or(Error::Missing(name))
 }
 

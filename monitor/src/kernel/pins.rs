@@ -9,8 +9,8 @@ use std::{
 
 use aya::maps::{MapInfo, MapType};
 use monitor_common::{
-    ABI_VERSION, ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey, FlowCounts, FlowKey,
-    Loss, names,
+    ABI_VERSION, AttemptCounts, ConnectionCounts, DropCounts, DropKey, EventCounts, EventKey,
+    FlowCounts, FlowKey, Loss, names,
 };
 use nix::{
     errno::Errno,
@@ -93,7 +93,7 @@ fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.filesystem_type() == FsType(BPF_FS))
 }
 
-fn layouts(flows: u32) -> [Layout; 6] {
+fn layouts(flows: u32) -> [Layout; 7] {
     let hash =
         |name, key, value| Layout { name, kind: MapType::PerCpuHash, key, value, entries: flows };
     [
@@ -102,6 +102,13 @@ fn layouts(flows: u32) -> [Layout; 6] {
         hash(names::DROPS, size_of::<DropKey>(), size_of::<DropCounts>()),
         hash(names::CONNECTIONS, size_of::<FlowKey>(), size_of::<ConnectionCounts>()),
         hash(names::EVENTS, size_of::<EventKey>(), size_of::<EventCounts>()),
+        Layout {
+            name: names::ATTEMPTS,
+            kind: MapType::Hash,
+            key: size_of::<FlowKey>(),
+            value: size_of::<AttemptCounts>(),
+            entries: flows,
+        },
         Layout {
             name: names::LOST,
             kind: MapType::PerCpuArray,

@@ -4,7 +4,7 @@ use std::{iter, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{Counters, Drop, FlowId, Happened, IcmpErrors, Outcome, Tally, subtract};
+use super::{Attempts, Counters, Drop, FlowId, Happened, IcmpErrors, Outcome, Tally, subtract};
 
 /// What was counted, by flow: a table for each kind of counts, since few flows have all of them. A tally
 /// is put together when it is asked for: one for every flow at once would take several times the memory.
@@ -12,6 +12,7 @@ use super::{Counters, Drop, FlowId, Happened, IcmpErrors, Outcome, Tally, subtra
 pub struct Flows {
     wire: Table<Wire>,
     sockets: Table<Sockets>,
+    attempts: Table<Attempts>,
     dropped: Table<Drop>,
     icmp: Table<IcmpErrors>,
     happened: Table<(What, Happened)>,
@@ -91,6 +92,13 @@ impl Flows {
         self.sockets.push((flow, sockets));
     }
 
+    /// Takes in the attempts of a flow, once for a flow.
+    pub fn add_attempts(&mut self, flow: FlowId, attempts: Attempts) {
+        if !attempts.is_empty() {
+            self.attempts.push((flow, attempts));
+        }
+    }
+
     /// Takes in what was dropped alike.
     pub fn add_drop(&mut self, flow: FlowId, drop: Drop) {
         self.dropped.push((flow, drop));
@@ -113,6 +121,7 @@ impl Flows {
     pub fn complete(mut self) -> Self {
         self.wire.sort_unstable_by_key(|(flow, _)| *flow);
         self.sockets.sort_unstable_by_key(|(flow, _)| *flow);
+        self.attempts.sort_unstable_by_key(|(flow, _)| *flow);
         // In place, and what is told of one flow always in the same order.
         self.dropped.sort_unstable_by(|(a, one), (b, other)| {
             let one = (a, &one.reason, one.received, one.opening);
@@ -137,6 +146,7 @@ impl Flows {
         let mut rest = Rest::of(self);
         skip(&mut rest.wire, flow);
         skip(&mut rest.sockets, flow);
+        skip(&mut rest.attempts, flow);
         skip(&mut rest.dropped, flow);
         skip(&mut rest.icmp, flow);
         skip(&mut rest.happened, flow);
@@ -162,6 +172,7 @@ impl Flows {
     pub fn retain(&mut self, keep: impl Fn(&FlowId) -> bool) {
         self.wire.retain(|(flow, _)| keep(flow));
         self.sockets.retain(|(flow, _)| keep(flow));
+        self.attempts.retain(|(flow, _)| keep(flow));
         self.dropped.retain(|(flow, _)| keep(flow));
         self.icmp.retain(|(flow, _)| keep(flow));
         self.happened.retain(|(flow, _)| keep(flow));
@@ -180,6 +191,7 @@ impl FromIterator<(FlowId, Tally)> for Flows {
             flows.add_happened(flow, What::Retransmitted, tally.retransmitted);
             flows.dropped.extend(tally.dropped.into_iter().map(|drop| (flow, drop)));
             flows.icmp.extend(tally.icmp.into_iter().map(|errors| (flow, errors)));
+            flows.add_attempts(flow, tally.attempts);
             flows.add_sockets(flow, tally.sockets);
             flows.add_wire(flow, tally.wire);
         }
@@ -191,6 +203,7 @@ impl FromIterator<(FlowId, Tally)> for Flows {
 struct Rest<'a> {
     wire: &'a [(FlowId, Wire)],
     sockets: &'a [(FlowId, Sockets)],
+    attempts: &'a [(FlowId, Attempts)],
     dropped: &'a [(FlowId, Drop)],
     icmp: &'a [(FlowId, IcmpErrors)],
     happened: &'a [(FlowId, (What, Happened))],
@@ -198,14 +211,15 @@ struct Rest<'a> {
 
 impl<'a> Rest<'a> {
     fn of(flows: &'a Flows) -> Self {
-        let Flows { wire, sockets, dropped, icmp, happened } = flows;
-        Self { wire, sockets, dropped, icmp, happened }
+        let Flows { wire, sockets, attempts, dropped, icmp, happened } = flows;
+        Self { wire, sockets, attempts, dropped, icmp, happened }
     }
 
     fn next(&self) -> Option<FlowId> {
         let heads = [
             self.wire.first().map(|(flow, _)| *flow),
             self.sockets.first().map(|(flow, _)| *flow),
+            self.attempts.first().map(|(flow, _)| *flow),
             self.dropped.first().map(|(flow, _)| *flow),
             self.icmp.first().map(|(flow, _)| *flow),
             self.happened.first().map(|(flow, _)| *flow),
@@ -217,6 +231,7 @@ impl<'a> Rest<'a> {
         let mut tally = Tally {
             wire: take(&mut self.wire, flow).next().cloned().unwrap_or_default(),
             sockets: take(&mut self.sockets, flow).next().copied().unwrap_or_default(),
+            attempts: take(&mut self.attempts, flow).next().cloned().unwrap_or_default(),
             dropped: take(&mut self.dropped, flow).cloned().collect(),
             icmp: take(&mut self.icmp, flow).cloned().collect(),
             ..Tally::default()

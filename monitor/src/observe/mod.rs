@@ -3,6 +3,7 @@
 //! Pure: it names no kernel interface and reads no clock, so that a capture can stand in for the
 //! kernel.
 
+mod attempts;
 mod flows;
 mod ports;
 mod session;
@@ -14,9 +15,10 @@ use std::{
     sync::Arc,
 };
 
+pub use attempts::{Attempts, Ended, OpenAttempt, StrayAnswer};
 pub use flows::{Flows, Sockets, What, Wire};
 use jiff::Timestamp;
-pub use monitor_common::{Counters, IcmpKind, Loss, Outcome, Side, Transport};
+pub use monitor_common::{AttemptEnd, Counters, IcmpKind, Loss, Outcome, Side, Transport};
 pub use ports::PortSet;
 pub use session::Session;
 
@@ -42,6 +44,8 @@ pub struct Tally {
     pub wire: Wire,
     /// What sockets of this host got and sent of it.
     pub sockets: Sockets,
+    /// What became of attempts to connect, as the wire shows it.
+    pub attempts: Attempts,
     /// What the kernel dropped, by reason.
     pub dropped: Vec<Drop>,
     /// ICMP errors about packets of the flow.

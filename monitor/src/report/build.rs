@@ -4,14 +4,17 @@ use jiff::Timestamp;
 
 use super::{
     Counts, Difference, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, IcmpErrors,
-    IcmpTotals, MOST_FAILING, Name, Peer, PeerSource, Report, Route, SCHEMA, Session, Unexpected,
+    IcmpTotals, MOST_FAILING, Name, Peer, PeerSource, Report, Route, SCHEMA, Session, Share,
+    Unexpected,
 };
 use crate::{
     config::Due,
     discrepancy::{self, Assessment, Attempt, Judgement, Stuck, Totals},
     expect::{self, OTHER, Peers},
     names::KnownNames,
-    observe::{self, Counters, Outcome, Snapshot, error_text, side_name, transport_name},
+    observe::{
+        self, AttemptEnd, Counters, Outcome, Snapshot, error_text, side_name, transport_name,
+    },
 };
 
 /// The report of a snapshot and of what was said of it, without a word on the file.
@@ -130,6 +133,14 @@ fn evidence(expectation: &expect::Expectation, judgement: &Judgement, compares: 
         peers_seen: judgement.peers_seen,
         dropped: judgement.totals.dropped.clone(),
         icmp: icmp_totals(&judgement.totals),
+        attempts: AttemptEnd::ALL
+            .into_iter()
+            .map(|end| {
+                let times = judgement.totals.attempts.get(&end).copied().unwrap_or(0);
+                (end.name().to_owned(), times)
+            })
+            .collect(),
+        attempts_not_followed: judgement.totals.attempts_not_followed,
         outcomes: Outcome::ALL
             .into_iter()
             .map(|outcome| {
@@ -154,9 +165,14 @@ fn failing(failing: &discrepancy::Failing) -> Failing {
         since: failure.since,
         last: failure.last,
         attempts: failure.attempts,
+        share: failing.share.map(|share| Share { failed: share.failed, total: share.total }),
         error: match failure.attempt {
             Attempt::NotSent { error } => Some(error_text(error)),
-            Attempt::Refused | Attempt::Unanswered | Attempt::HalfOpen | Attempt::Lost => None,
+            Attempt::Refused
+            | Attempt::Unanswered
+            | Attempt::HalfOpen
+            | Attempt::Lost
+            | Attempt::Silent => None,
         },
         interface: interface.as_deref().map(str::to_owned),
         cause: said.1,

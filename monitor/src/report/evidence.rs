@@ -21,6 +21,14 @@ pub struct Evidence {
     /// ICMP errors about packets of the flow.
     #[serde(default)]
     pub icmp: IcmpTotals,
+    /// What became of attempts to connect, as the wire shows it: `completed`, `refused`, `unanswered`,
+    /// `half-open` (answered, and the asker did not go on), `probed` (answered, and the asker ended it before a
+    /// byte of data passed).
+    #[serde(default)]
+    pub attempts: BTreeMap<String, u64>,
+    /// Attempts that were not followed, since too many were open.
+    #[serde(default)]
+    pub attempts_not_followed: u64,
     /// What became of connections, by outcome: `established`, `refused`, `timed-out`, `unreachable`,
     /// `reset`, `failed`.
     pub outcomes: BTreeMap<String, u64>,
@@ -112,6 +120,9 @@ pub struct Failing {
     /// datagrams that this host dropped or that were turned down by ICMP. 0 where only open sessions are
     /// stuck.
     pub attempts: u64,
+    /// Of a peer that works in part: how many of its attempts failed.
+    #[serde(default)]
+    pub share: Option<Share>,
     /// Why the last attempts were never sent.
     #[serde(default)]
     pub error: Option<String>,
@@ -133,6 +144,15 @@ pub struct Failing {
     /// How many did.
     #[serde(default)]
     pub sessions_total: usize,
+}
+
+/// How many of the attempts of the last ten minutes failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Share {
+    /// Those that failed.
+    pub failed: u64,
+    /// All that ended.
+    pub total: u64,
 }
 
 /// ICMP errors of one kind about packets of a flow.

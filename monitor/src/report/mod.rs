@@ -19,7 +19,7 @@ pub use build::build;
 pub use changes::{Change, Changes, Finding};
 pub use evidence::{
     Counts, Difference, Dropped, Evidence, Failing, IcmpErrors, IcmpTotals, MOST_FAILING, Peer,
-    Route, Session,
+    Route, Session, Share,
 };
 pub use probes::{Probe, ProbeResult, Probes};
 

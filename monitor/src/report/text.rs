@@ -12,6 +12,7 @@ use crate::{
         reasons::{self, Meaning},
     },
     expect::SELF,
+    observe::Loss,
 };
 
 /// The report, discrepancies first, at most `width` columns wide.
@@ -238,7 +239,8 @@ pub fn blind_spots(report: &Report) -> Vec<String> {
         report
             .loss
             .iter()
-            .filter(|(_, packets)| **packets > 0)
+            // What is of others is no blind spot.
+            .filter(|(what, packets)| **packets > 0 && !is_of_others(what))
             .map(|(what, packets)| format!("{packets} packets not counted: {what}")),
     );
     if report.sessions_left_out > 0 {
@@ -246,6 +248,11 @@ pub fn blind_spots(report: &Report) -> Vec<String> {
         reasons.push(format!("{many} open sessions are too many to be looked at"));
     }
     reasons
+}
+
+/// Whether packets were left out because they are none of this host's.
+fn is_of_others(what: &str) -> bool {
+    [Loss::OtherMachine, Loss::Forwarded].iter().any(|loss| loss.name() == what)
 }
 
 /// The names that are not resolved, or that have had other addresses.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
-    Expectation, Failing, Route, Session,
+    Expectation, Failing, Route, Session, Share,
     text::{age, moment},
 };
 use crate::{
@@ -21,8 +21,11 @@ pub(super) fn attempts(failing: &Failing, verdict: Verdict, side: &str) -> Strin
         return format!("{attempts} attempts, none of which was sent: {error}");
     }
     if failing.transport == "udp" {
-        let by_icmp = failing.dropped.is_empty();
-        let what = if by_icmp { "turned down by ICMP" } else { "lost at this host" };
+        let what = match (failing.dropped.is_empty(), failing.icmp.is_empty()) {
+            (true, true) => "without an answer",
+            (true, false) => "turned down by ICMP",
+            (false, _) => "lost at this host",
+        };
         return format!("{attempts} datagrams {what}");
     }
     let is_server = side == "server";
@@ -49,6 +52,10 @@ pub(super) fn attempts(failing: &Failing, verdict: Verdict, side: &str) -> Strin
         (_, false) => "no answer",
     };
     let interface = failing.interface.as_deref().map(|name| format!(" on {name}"));
+    if let Some(Share { failed, total }) = failing.share {
+        let seen = interface.unwrap_or_default();
+        return format!("{failed} of {total} attempts in 10 min failed{seen}: {answer}");
+    }
     format!("{attempts} SYN seen{}, {answer}", interface.unwrap_or_default())
 }
 

@@ -34,6 +34,8 @@ pub struct KernelSource {
     attachments: Attachments,
     machine: MachineHooks,
     interfaces: watch::Receiver<Interfaces>,
+    /// The host's addresses, as the programs know them.
+    addresses: Vec<IpAddr>,
     /// Not all programs are attached yet.
     unfinished: bool,
     ports: PortSet,
@@ -61,6 +63,7 @@ impl KernelSource {
             machine,
             attachments: Attachments::new(mode),
             interfaces,
+            addresses: Vec::new(),
             unfinished: false,
             ports,
             unplaced: 0,
@@ -98,8 +101,17 @@ impl KernelSource {
 
     /// Attaches to new interfaces and forgets those that are gone.
     pub fn follow_interfaces(&mut self, now: Timestamp) {
-        let interfaces = self.interfaces.borrow_and_update().list.clone();
-        self.unfinished = self.attachments.reconcile(&mut self.object, &interfaces, now);
+        let Interfaces { list, addresses, .. } = self.interfaces.borrow_and_update().clone();
+        if addresses != self.addresses {
+            match self.object.set_own(&addresses) {
+                Ok(()) => self.addresses = addresses,
+                Err(error) => tracing::warn!(
+                    error = kernel::in_full(&error),
+                    "the programs were not told the host's addresses"
+                ),
+            }
+        }
+        self.unfinished = self.attachments.reconcile(&mut self.object, &list, now);
     }
 
     /// Everything that was counted until now. The open sessions are looked at where something speaks of
@@ -110,12 +122,20 @@ impl KernelSource {
         let ages = self.object.ages()?;
         let attachments = &self.attachments;
         let mut tallies = Tallies::new(attachments, ages, now);
-        let Object { flows, sockets, drops, events, connections, reasons, .. } = &mut self.object;
+        let Object { flows, sockets, drops, events, connections, handshakes, reasons, .. } =
+            &mut self.object;
+        let mut over = Vec::new();
+        handshakes.open.read(|key, handshake| {
+            over.extend(tallies.open_attempt(&key, &handshake).map(|end| (key, end)));
+        })?;
         flows.read(|key, counts| tallies.wire(&key, &counts))?;
         sockets.read(|key, counts| tallies.sockets(&key, &counts))?;
         drops.read(|key, counts| tallies.drop(&key, &counts, reasons))?;
         events.read(|key, counts| tallies.event(&key, &counts))?;
         connections.read(|key, counts| tallies.connections(&key, &counts))?;
+        self.object.end_handshakes(over.into_iter())?;
+        let ended = &mut self.object.handshakes.ended;
+        ended.read(|key, counts| tallies.ended_attempts(&key, &counts))?;
         let mut flows = tallies.complete();
         let lost: BTreeMap<Loss, u64> = self.object.lost()?.into_iter().collect();
         let unplaced = lost.get(&Loss::Unplaced).copied().unwrap_or(0);
@@ -233,6 +253,7 @@ impl KernelSource {
             let Some(counts) = self.object.flows.evict(key)? else { continue };
             self.object.sockets.evict(key)?;
             self.object.connections.evict(key)?;
+            self.object.handshakes.ended.evict(key);
             let last = wire(&counts, &self.attachments, ages, now);
             evicted.extend(flows.get(*flow).map(|tally| (*flow, Tally { wire: last, ..tally })));
         }

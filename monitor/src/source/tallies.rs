@@ -7,13 +7,16 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use monitor_common::{
-    ConnectionCounts, DropCounts, DropKey, Event, EventCounts, EventKey, FlowCounts, FlowKey,
+    AttemptCounts, ConnectionCounts, ConnectionKey, DropCounts, DropKey, Event, EventCounts,
+    EventKey, FlowCounts, FlowKey, Handshake,
 };
 
 use crate::{
+    discrepancy::ANSWER_GRACE,
     kernel::{Ages, Attachments, Reasons},
     observe::{
-        Drop, FlowId, Flows, Happened, IcmpErrors, Outcome, Side, Sockets, Transport, What, Wire,
+        AttemptEnd, Attempts, Drop, Ended, FlowId, Flows, Happened, IcmpErrors, OpenAttempt,
+        Outcome, Side, Sockets, StrayAnswer, Transport, What, Wire,
     },
 };
 
@@ -21,7 +24,8 @@ use crate::{
 pub(super) struct Tallies<'a> {
     flows: Flows,
     /// Attempts of this host, begun or not.
-    attempts: HashMap<FlowId, Happened>,
+    asked: HashMap<FlowId, Happened>,
+    attempts: HashMap<FlowId, Attempts>,
     attachments: &'a Attachments,
     ages: Ages,
     now: Timestamp,
@@ -30,7 +34,14 @@ pub(super) struct Tallies<'a> {
 impl<'a> Tallies<'a> {
     /// Nothing yet.
     pub(super) fn new(attachments: &'a Attachments, ages: Ages, now: Timestamp) -> Self {
-        Self { flows: Flows::default(), attempts: HashMap::new(), attachments, ages, now }
+        Self {
+            flows: Flows::default(),
+            asked: HashMap::new(),
+            attempts: HashMap::new(),
+            attachments,
+            ages,
+            now,
+        }
     }
 
     /// What was seen of a flow on the wire.
@@ -76,7 +87,7 @@ impl<'a> Tallies<'a> {
                 let errors = IcmpErrors { kind, received, packets: times, first, last };
                 self.flows.add_icmp(flow, errors);
             }
-            Event::Attempt => _ = self.attempts.insert(flow, Happened { times, last }),
+            Event::Attempt => _ = self.asked.insert(flow, Happened { times, last }),
             Event::NoPort => self.flows.add_happened(flow, What::NoPort, Happened { times, last }),
         }
     }
@@ -93,16 +104,69 @@ impl<'a> Tallies<'a> {
         let again =
             Happened { times: counts.retransmitted, last: self.at(counts.last_retransmitted) };
         self.flows.add_happened(flow, What::Retransmitted, again);
-        if let Some(attempts) = self.attempts.get_mut(&flow) {
-            attempts.times = attempts.times.saturating_sub(counts.begun);
+        if let Some(asked) = self.asked.get_mut(&flow) {
+            asked.times = asked.times.saturating_sub(counts.begun);
         }
+    }
+
+    /// An attempt that is open; how it ends, where no packet ends it and its time is over.
+    pub(super) fn open_attempt(
+        &mut self,
+        key: &ConnectionKey,
+        handshake: &Handshake,
+    ) -> Option<AttemptEnd> {
+        let flow = flow_id(&key.flow)?;
+        let now = self.now;
+        let began = self.at(handshake.began).unwrap_or(now);
+        let attempt = OpenAttempt {
+            own: address(key.own),
+            port: key.asker_port(),
+            began,
+            last: self.at(handshake.last).unwrap_or(began),
+            segments: handshake.segments.into(),
+            answered: self.at(handshake.answered),
+            acknowledged: self.at(handshake.acknowledged),
+        };
+        if is_over(&attempt, now) {
+            return Some(handshake.state());
+        }
+        self.attempts.entry(flow).or_default().open.push(attempt);
+        None
+    }
+
+    /// What became of the attempts of a flow.
+    pub(super) fn ended_attempts(&mut self, key: &FlowKey, counts: &AttemptCounts) {
+        let Some(flow) = flow_id(key) else { return };
+        let ended = AttemptEnd::ALL.into_iter().filter_map(|end| {
+            let index = end as usize;
+            let ended = Ended {
+                times: counts.ended[index],
+                segments: counts.segments[index],
+                began: self.at(counts.began[index]),
+                last: self.at(counts.last[index]),
+            };
+            (ended.times > 0).then_some((end, ended))
+        });
+        let ended: Vec<_> = ended.collect();
+        let port = u16::try_from(counts.stray_port).unwrap_or(0);
+        let stray = self.at(counts.stray);
+        let stray = stray.map(|at| StrayAnswer { at, from: address(counts.stray_address), port });
+        let attempts = self.attempts.entry(flow).or_default();
+        attempts.ended = ended;
+        attempts.not_followed = counts.not_followed;
+        attempts.stray = stray;
     }
 
     /// All maps are read.
     pub(super) fn complete(mut self) -> Flows {
         #[expect(clippy::iter_over_hash_type, reason = "the flows are sorted afterwards")]
-        for (flow, attempts) in self.attempts {
-            self.flows.add_happened(flow, What::NotBegun, attempts);
+        for (flow, asked) in self.asked {
+            self.flows.add_happened(flow, What::NotBegun, asked);
+        }
+        #[expect(clippy::iter_over_hash_type, reason = "the flows are sorted afterwards")]
+        for (flow, mut attempts) in self.attempts {
+            attempts.open.sort_unstable_by_key(|attempt| (attempt.began, attempt.port));
+            self.flows.add_attempts(flow, attempts);
         }
         self.flows.complete()
     }
@@ -133,6 +197,25 @@ pub(super) fn wire(
 fn moment(ages: Ages, jiffies: u64, now: Timestamp) -> Option<Timestamp> {
     let age = SignedDuration::try_from(ages.age(jiffies)?).ok()?;
     now.checked_sub(age).ok()
+}
+
+/// Whether nothing more is expected of an attempt: its asker stopped asking, or it is used without a word.
+fn is_over(attempt: &OpenAttempt, now: Timestamp) -> bool {
+    let OpenAttempt { began, last, answered, acknowledged, .. } = *attempt;
+    match acknowledged {
+        Some(at) => now.duration_since(at) >= ANSWER_GRACE,
+        // The next SYN would come after as long as all before took, and one more second.
+        None => {
+            let asked = last.duration_since(began);
+            let last = answered.map_or(last, |at| at.max(last));
+            now.duration_since(last) >= asked + 2 * ANSWER_GRACE
+        }
+    }
+}
+
+fn address(words: [u64; 2]) -> IpAddr {
+    let key = FlowKey { peer: words, service: 0 };
+    IpAddr::V6(Ipv6Addr::from(key.peer_octets())).to_canonical()
 }
 
 /// `None` for a key that no program of ours can have written.

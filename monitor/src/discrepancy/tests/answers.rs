@@ -36,7 +36,7 @@ impl Bench {
             self.drops(vdi(), reason, true, 1);
         }
         assert_eq!(self.verdict("mssql-vdi-11113"), (Verdict::Idle, None));
-        self.wait(3);
+        self.wait(5);
         self.verdict("mssql-vdi-11113")
     }
 
@@ -87,7 +87,7 @@ fn answer_that_is_dropped_before_the_wire_was_none() {
     bench.transmit(vdi(), syn);
     bench.drops(vdi(), "TC_INGRESS", true, 1);
     bench.assess();
-    bench.wait(3);
+    bench.wait(5);
     assert_eq!(bench.verdict("mssql-vdi-11113"), (Verdict::Blocked, Some(Cause::TcDrop)));
 }
 
@@ -152,6 +152,6 @@ fn error_about_an_answer_that_is_dropped_without_a_reason_turns_nobody_down() {
     };
     bench.flow(agent).icmp.push(unreachable);
     bench.assess();
-    bench.wait(3);
+    bench.wait(5);
     assert_eq!(bench.verdict("agent-50051"), (Verdict::Blocked, Some(Cause::Undetermined)));
 }

@@ -25,7 +25,7 @@ fn unanswered_attempt_is_blocked_after_the_grace_and_since_it_began() {
     bench.wait(1);
     bench.receive(agent, syn);
     assert_eq!(bench.verdict("agent-50051"), (Verdict::Idle, None));
-    bench.wait(2);
+    bench.wait(4);
     let judgement = bench.judge("agent-50051");
     assert_eq!((judgement.verdict, judgement.cause), (Verdict::Blocked, Some(Cause::Undetermined)));
     assert_eq!(judgement.since, began);
@@ -40,7 +40,7 @@ fn own_attempt_without_an_answer_is_blocked_beyond_this_host() {
     let vdi = flow(Side::Client, "10.20.0.7", 11113);
     bench.transmit(vdi, syn);
     bench.verdict("mssql-vdi-11113");
-    bench.wait(3);
+    bench.wait(5);
     assert_eq!(bench.verdict("mssql-vdi-11113"), (Verdict::Blocked, Some(Cause::NoAnswer)));
 }
 
@@ -101,7 +101,7 @@ fn one_failing_peer_fails_the_group() {
     bench.accept(good);
     bench.receive(flow(Side::Server, "10.20.0.8", 50051), syn);
     bench.verdict("agent-50051");
-    bench.wait(3);
+    bench.wait(5);
     let judgement = bench.judge("agent-50051");
     assert_eq!(judgement.verdict, Verdict::Blocked);
     assert_eq!((judgement.failing.len(), judgement.peers_seen), (1, 2));
@@ -125,7 +125,7 @@ fn open_connection_does_not_hide_that_new_ones_fail() {
     let agent = flow(Side::Server, "10.20.0.7", 50051);
     bench.accept(agent);
     bench.verdict("agent-50051");
-    for _ in 0..4 {
+    for _ in 0..6 {
         bench.wait(1);
         bench.receive(agent, syn);
         bench.transmit(agent, data);
@@ -151,7 +151,7 @@ fn attempts_that_could_still_be_answered_count_as_evidence() {
     let agent = flow(Side::Server, "10.20.0.7", 50051);
     bench.receive(agent, syn);
     bench.assess();
-    bench.wait(3);
+    bench.wait(5);
     bench.assess();
     bench.receive(agent, syn);
     let failure = bench.judge("agent-50051").failing[0].failure;
@@ -179,7 +179,7 @@ fn attempts_that_are_dropped_without_a_reason_fail_without_a_cause_and_count_onc
     };
     let failed = |bench: &mut Bench| {
         bench.verdict("mssql-vdi-11113");
-        bench.wait(3);
+        bench.wait(5);
         let judgement = bench.judge("mssql-vdi-11113");
         let said = (judgement.verdict, judgement.cause);
         assert_eq!(said, (Verdict::Blocked, Some(Cause::Undetermined)));

@@ -97,7 +97,7 @@ fn systems_with_the_same_peers_have_the_same_counts() {
     bench.accept(works);
     bench.receive(fails, syn);
     counted(&mut bench);
-    bench.wait(4);
+    bench.wait(5);
     assert_eq!(counted(&mut bench), ["a", "b", "c"].map(|name| line(name, 3, 1)));
 
     // What was counted stays with each of them, also when the first one goes.

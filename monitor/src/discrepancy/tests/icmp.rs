@@ -43,7 +43,7 @@ fn packet_that_is_too_big_can_be_sent_smaller() {
     bench.transmit(vdi(), syn);
     bench.icmp(vdi(), IcmpKind::TooBig, true);
     assert_eq!(bench.verdict(VDI), (Verdict::Idle, None));
-    bench.wait(3);
+    bench.wait(5);
     assert_eq!(bench.verdict(VDI), (Verdict::Blocked, Some(Cause::Mtu)));
 }
 
@@ -55,7 +55,7 @@ fn error_without_an_attempt_is_no_failure_and_an_old_one_no_evidence() {
     bench.wait(60);
     bench.transmit(vdi(), syn);
     assert_eq!(bench.verdict(VDI), (Verdict::Idle, None));
-    bench.wait(3);
+    bench.wait(5);
     assert_eq!(bench.verdict(VDI), (Verdict::Blocked, Some(Cause::NoAnswer)));
 }
 

@@ -22,8 +22,8 @@ use crate::{
     config,
     expect::{Expectation, Names, expectations},
     observe::{
-        Counters, FlowId, Flows, Hook, IcmpErrors, IcmpKind, Loss, Route, Side, Snapshot, Tally,
-        Transport, Wire,
+        AttemptEnd, Counters, Ended, FlowId, Flows, Hook, IcmpErrors, IcmpKind, Loss, OpenAttempt,
+        Route, Side, Snapshot, Tally, Transport, Wire,
     },
 };
 
@@ -102,20 +102,77 @@ impl Bench {
         })
     }
 
-    fn receive(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
+    fn receive(&mut self, id: FlowId, more: impl Fn(&mut Counters)) {
         let now = self.now();
         let wire = &mut self.flow(id).wire;
         wire.received.packets += 1;
         more(&mut wire.received);
         wire.last_received = Some(now);
+        self.follow(id, id.side == Side::Server, more);
     }
 
-    fn transmit(&mut self, id: FlowId, more: impl FnOnce(&mut Counters)) {
+    fn transmit(&mut self, id: FlowId, more: impl Fn(&mut Counters)) {
         let now = self.now();
         let wire = &mut self.flow(id).wire;
         wire.transmitted.packets += 1;
         more(&mut wire.transmitted);
         wire.last_transmitted = Some(now);
+        self.follow(id, id.side == Side::Client, more);
+    }
+
+    /// What the wire shows of the flow's attempt, of which there is one at a time.
+    fn follow(&mut self, id: FlowId, to_service: bool, kind: impl Fn(&mut Counters)) {
+        if id.transport == Transport::Udp {
+            return;
+        }
+        let now = self.now();
+        let mut segment = Counters::ZERO;
+        kind(&mut segment);
+        let attempts = &mut self.flow(id).attempts;
+        let Some(open) = attempts.open.first_mut() else {
+            if to_service && segment.syn > 0 {
+                attempts.open.push(OpenAttempt {
+                    own: [10, 20, 0, 1].into(),
+                    port: 40_000,
+                    began: now,
+                    last: now,
+                    segments: 1,
+                    answered: None,
+                    acknowledged: None,
+                });
+            }
+            return;
+        };
+        let end = match (to_service, segment) {
+            (true, Counters { syn: 1, .. }) => {
+                (open.last, open.segments) = (now, open.segments + 1);
+                return;
+            }
+            (false, Counters { syn_ack: 1, .. }) => {
+                open.answered.get_or_insert(now);
+                return;
+            }
+            (false, Counters { rst: 1, .. }) => AttemptEnd::Refused,
+            (true, Counters { rst: 1, .. }) if open.answered.is_some() => AttemptEnd::Probed,
+            (true, Counters { rst: 0, .. }) if open.answered.is_some() => AttemptEnd::Completed,
+            _ => return,
+        };
+        self.end_attempt(id, end);
+    }
+
+    fn end_attempt(&mut self, id: FlowId, end: AttemptEnd) {
+        let now = self.now();
+        let attempts = &mut self.flow(id).attempts;
+        let open = attempts.open.remove(0);
+        let before = attempts.ended(end);
+        attempts.ended.retain(|(other, _)| *other != end);
+        let ended = Ended {
+            times: before.times + 1,
+            segments: before.segments + open.segments,
+            began: Some(open.began),
+            last: Some(now),
+        };
+        attempts.ended.push((end, ended));
     }
 
     /// The peer connects to a service of this host.

@@ -54,7 +54,7 @@ fn answers_without_a_way_back_need_attempts_that_reach_a_socket() {
     bench.receive(agent, syn);
     bench.no_route(agent.peer);
     bench.verdict("agent-50051");
-    bench.wait(3);
+    bench.wait(5);
     let said = (Verdict::Blocked, Some(Cause::Undetermined));
     assert_eq!(bench.verdict("agent-50051"), said);
     bench.flow(agent).sockets.received.syn = 1;

@@ -219,7 +219,7 @@ fn failing_attempts_come_before_stuck_sessions() {
     let mut bench = bench();
     bench.transmit(vdi().flow, syn);
     bench.look(unanswered(6, 300));
-    bench.wait(3);
+    bench.wait(5);
     let said = bench.look(unanswered(6, 303));
     assert_eq!(said, (Verdict::Blocked, Some(Cause::NoAnswer)));
     assert_eq!(bench.stuck().cause, Cause::SessionInterrupted);

@@ -173,6 +173,9 @@ impl Families {
                 self.add("backupflow_flow_icmp_errors_total", &labels, exact(*packets));
             }
         }
+        for (end, times) in &evidence.attempts {
+            self.add("backupflow_attempts_total", &with(("end", end)), exact(*times));
+        }
         for (outcome, times) in &evidence.outcomes {
             let labels = with(("outcome", outcome));
             self.add("backupflow_connections_total", &labels, exact(*times));

@@ -3,7 +3,12 @@
 use prometheus::proto::MetricType;
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 36] = [
+pub const METRICS: [(&str, MetricType, &str); 37] = [
+    (
+        "backupflow_attempts_total",
+        MetricType::COUNTER,
+        "Attempts to connect, by what became of them on the wire.",
+    ),
     ("backupflow_build_info", MetricType::GAUGE, "Always 1, with the version of the daemon."),
     (
         "backupflow_catalog_info",

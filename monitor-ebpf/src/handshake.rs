@@ -1,0 +1,232 @@
+//! Open handshakes: every attempt by itself, from its SYN until it is known what became of it.
+//!
+//! Reached from `wire` for each SYN, and for other segments only where a handshake may be open that they
+//! belong to. It follows what crosses the device, so it says what happened whatever the host does with the
+//! packet behind it: translation of addresses and ports, SYN proxies and cookies, deferred accept, MPTCP.
+//!
+//! It cannot see: attempts that never reach the device, and that time passes: the daemon runs
+//! [`end_handshake`] for those that nothing ends.
+
+#![expect(unsafe_code, reason = "maps and globals are shared with the daemon by address")]
+
+use core::cell::UnsafeCell;
+
+use aya_ebpf::{
+    bindings::{BPF_NOEXIST, TC_ACT_UNSPEC},
+    macros::{classifier, map},
+    maps::{Array, HashMap, PerCpuArray},
+    programs::TcContext,
+};
+use monitor_common::{
+    AttemptCounts, AttemptEnd, ConnectionKey, FlowKey, Handshake, Loss,
+    handshake::{CROWD_LIMIT, Ending, OpenHandshakes, Segment, Step, connection_slot, flow_slot},
+    packet::SYN_ACK,
+};
+
+use crate::{
+    clock,
+    maps::{add_atomically, lose},
+};
+
+/// How many handshakes can be open, and flows have attempts, unless the daemon says otherwise at load.
+const DEFAULT_FLOWS: u32 = 16 * 1024;
+
+#[map]
+static HANDSHAKES: HashMap<ConnectionKey, Handshake> =
+    HashMap::with_max_entries(2 * DEFAULT_FLOWS, 0);
+
+/// What became of attempts.
+#[map]
+static ATTEMPTS: HashMap<FlowKey, AttemptCounts> = HashMap::with_max_entries(DEFAULT_FLOWS, 0);
+
+#[repr(transparent)]
+struct Open(UnsafeCell<OpenHandshakes>);
+
+// SAFETY: its numbers are changed by atomic additions only, and read one aligned word at a time.
+unsafe impl Sync for Open {}
+
+#[unsafe(link_section = ".data.open")]
+#[unsafe(no_mangle)]
+static OPEN: Open = Open(UnsafeCell::new(OpenHandshakes::ZERO));
+
+/// The number of open handshakes in the slot of a connection.
+#[inline(always)]
+fn in_slot(flow: &FlowKey, port: u16) -> *mut u64 {
+    OPEN.0.get().cast::<u64>().wrapping_add(connection_slot(flow, port))
+}
+
+/// The number of open handshakes in the slot of a flow.
+#[inline(always)]
+fn in_crowd(flow: &FlowKey) -> *mut u64 {
+    let at = core::mem::offset_of!(OpenHandshakes, flows);
+    OPEN.0.get().cast::<u64>().wrapping_byte_add(at).wrapping_add(flow_slot(flow))
+}
+
+/// Whether a handshake of the connection may be open.
+#[inline(always)]
+pub(crate) fn may_be_open(flow: &FlowKey, port: u16) -> bool {
+    // SAFETY: a slot is inside the static, which lives as long as the program.
+    unsafe { in_slot(flow, port).read_volatile() != 0 }
+}
+
+/// A segment, and the connection that it belongs to.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Followed {
+    key: ConnectionKey,
+    segment: Segment,
+    interface: u32,
+    /// What the segment begins.
+    handshake: Handshake,
+}
+
+/// Room for one on each CPU: the stack has too little.
+#[map]
+static FOLLOWED: PerCpuArray<Followed> = PerCpuArray::with_max_entries(1, 0);
+
+/// Puts a segment where [`follow`] finds it.
+#[inline(always)]
+pub(crate) fn scratch(
+    flow: FlowKey,
+    own: [u64; 2],
+    port: u16,
+    segment: Segment,
+    interface: u32,
+) -> Option<&'static mut Followed> {
+    let followed = FOLLOWED.get_ptr_mut(0)?;
+    // SAFETY: the pointer is to this CPU's value, and a TC program is not interrupted by another on the same CPU.
+    unsafe {
+        (*followed).key = ConnectionKey { flow, own, port: u64::from(port) };
+        (*followed).segment = segment;
+        (*followed).interface = interface;
+        Some(&mut *followed)
+    }
+}
+
+/// Takes in a segment of a connection.
+#[inline(never)]
+pub(crate) fn follow(followed: &mut Followed) {
+    let now = clock::now();
+    let Followed { key, segment, interface, handshake: new } = followed;
+    let Some(handshake) = HANDSHAKES.get_ptr_mut(&*key) else {
+        if segment.is_opening() {
+            *new = Handshake::begin(segment, *interface, now);
+            open(key, new);
+        } else if segment.flags & SYN_ACK == SYN_ACK && !segment.to_service {
+            note_stray_answer(key, now);
+        }
+        return;
+    };
+    // SAFETY: the value is freed only after a grace period. Another CPU may write a field at the same time,
+    // which then is that of one of two segments that crossed the device at the same time.
+    let handshake = unsafe { &mut *handshake };
+    match handshake.follow(segment, now) {
+        Step::Open => {}
+        Step::Ended(end) => close(key, handshake, end, now),
+        Step::Replaced(end) => {
+            close(key, handshake, end, now);
+            *new = Handshake::begin(segment, *interface, now);
+            open(key, new);
+        }
+    }
+}
+
+/// The handshake that the daemon asks to end.
+#[map]
+static ENDING: Array<Ending> = Array::with_max_entries(1, 0);
+
+/// Attached nowhere: the daemon runs it by `BPF_PROG_TEST_RUN`.
+#[classifier]
+fn end_handshake(_context: TcContext) -> i32 {
+    if let Some(Ending { key, end }) = ENDING.get(0)
+        && let Ok(end) = u8::try_from(*end)
+        && let Some(end) = AttemptEnd::from_byte(end)
+        && let Some(handshake) = HANDSHAKES.get_ptr(key)
+    {
+        // SAFETY: as in `follow`.
+        close(key, unsafe { &*handshake }, end, clock::now());
+    }
+    TC_ACT_UNSPEC
+}
+
+#[inline(always)]
+fn open(key: &ConnectionKey, handshake: &Handshake) {
+    const EEXIST: i32 = -17;
+
+    let crowd = in_crowd(&key.flow);
+    // SAFETY: as in `may_be_open`.
+    let has_room = unsafe { crowd.read_volatile() } < CROWD_LIMIT;
+    match if has_room { HANDSHAKES.insert(key, handshake, BPF_NOEXIST.into()) } else { Err(0) } {
+        Ok(()) => {
+            // SAFETY: both slots are inside the static.
+            unsafe {
+                add_atomically(crowd, 1);
+                add_atomically(in_slot(&key.flow, key.asker_port()), 1);
+            }
+        }
+        // Another CPU was faster.
+        Err(EEXIST) => {}
+        Err(_) => {
+            lose(Loss::NotFollowed);
+            if let Some(counts) = attempts(&key.flow) {
+                // SAFETY: the value is freed only after a grace period.
+                unsafe { add_atomically(&raw mut (*counts).not_followed, 1) };
+            }
+        }
+    }
+}
+
+/// Counts what became of an attempt, once.
+#[inline(always)]
+fn close(key: &ConnectionKey, handshake: &Handshake, end: AttemptEnd, now: u64) {
+    const NONE: u64 = u64::MAX;
+
+    let (began, segments) = (handshake.began, u64::from(handshake.segments));
+    if HANDSHAKES.remove(key).is_err() {
+        return;
+    }
+    // SAFETY: both slots are inside the static; adding all ones takes one away.
+    unsafe {
+        add_atomically(in_crowd(&key.flow), NONE);
+        add_atomically(in_slot(&key.flow, key.asker_port()), NONE);
+    }
+    let Some(counts) = attempts(&key.flow) else { return };
+    let index = end as usize;
+    // SAFETY: the value is freed only after a grace period, and the index is that of an end.
+    unsafe {
+        add_atomically((&raw mut (*counts).ended).cast::<u64>().wrapping_add(index), 1);
+        add_atomically((&raw mut (*counts).segments).cast::<u64>().wrapping_add(index), segments);
+        (&raw mut (*counts).began).cast::<u64>().wrapping_add(index).write(began);
+        (&raw mut (*counts).last).cast::<u64>().wrapping_add(index).write(now);
+    }
+}
+
+/// An answer came from another address of the service than was asked.
+#[inline(always)]
+fn note_stray_answer(key: &ConnectionKey, now: u64) {
+    if let Some(counts) = attempts(&key.flow) {
+        // SAFETY: the value is freed only after a grace period; what two CPUs write is one answer or the other.
+        unsafe {
+            (*counts).stray_address = key.own;
+            (*counts).stray_port = key.port;
+            (*counts).stray = now;
+        }
+    }
+}
+
+/// The counts of the attempts of a flow, made if they are not there.
+#[inline(always)]
+fn attempts(flow: &FlowKey) -> Option<*mut AttemptCounts> {
+    static ZERO: AttemptCounts = AttemptCounts::ZERO;
+
+    if let Some(counts) = ATTEMPTS.get_ptr_mut(flow) {
+        return Some(counts);
+    }
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
+    let _made = ATTEMPTS.insert(flow, &ZERO, BPF_NOEXIST.into());
+    let counts = ATTEMPTS.get_ptr_mut(flow);
+    if counts.is_none() {
+        lose(Loss::MapFull);
+    }
+    counts
+}

@@ -1,0 +1,214 @@
+//! What the attempts of one flow add up to over time: all fail, some fail, none fails.
+//!
+//! 1. An attempt that fails, while none has succeeded since, is a *run* of failures: `blocked` or
+//!    `refused`, at once.
+//! 2. A success after the run ends it, at once.
+//! 3. A failure that comes after such an end (failure, success, failure, within [`MEMORY`]) is no accident:
+//!    some attempts fail. The flow is *mixed*, and stays so until no attempt has failed for [`CALM`], or for
+//!    twice as long as failures lay apart, and [`ENOUGH`] have succeeded. So one verdict stands however
+//!    successes and failures follow each other.
+//! 4. A mixed flow in which nothing succeeds for [`NOTHING_WORKS`] is a run again.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Attempt, Failure};
+
+/// How long the end of a run is remembered.
+const MEMORY: SignedDuration = SignedDuration::from_hours(1);
+/// How long no attempt has to fail until a mixed flow is healthy.
+const CALM: SignedDuration = SignedDuration::from_mins(10);
+/// How many attempts have to succeed meanwhile.
+const ENOUGH: u64 = 3;
+/// How long nothing has to succeed until all attempts of a mixed flow count as failing.
+const NOTHING_WORKS: SignedDuration = SignedDuration::from_mins(5);
+/// The time over which the share of failures is told.
+pub(super) const SHARE_OVER: SignedDuration = SignedDuration::from_mins(10);
+/// Into how many parts that time is cut.
+const PARTS: i64 = 10;
+
+/// How many of the attempts of the last minutes failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Attempts that failed.
+    pub failed: u64,
+    /// All attempts that ended.
+    pub total: u64,
+}
+
+/// What a snapshot adds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct News {
+    /// More attempts that failed; fewer where one that was given up succeeded after all.
+    pub(super) failed: i64,
+    /// More attempts that succeeded, and when the last one did.
+    pub(super) succeeded: u64,
+    pub(super) success: Option<Timestamp>,
+    /// The last of all attempts that fail by now.
+    pub(super) failure: Option<Failing>,
+}
+
+/// The last attempt that failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failing {
+    /// How.
+    pub(super) attempt: Attempt,
+    /// When the first one of the snapshot began.
+    pub(super) since: Timestamp,
+    /// When the last one began.
+    pub(super) began: Timestamp,
+    /// When it was last tried.
+    pub(super) last: Timestamp,
+}
+
+/// The attempts of one flow until now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    parts: VecDeque<Part>,
+    run: Option<Failure>,
+    mixed: Option<Mixed>,
+    /// When a success ended a run.
+    recovered: Option<Timestamp>,
+    success: Option<Timestamp>,
+    /// When the last attempt failed.
+    failed: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    start: Timestamp,
+    failed: i64,
+    succeeded: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mixed {
+    failure: Failure,
+    /// The longest time between two failures.
+    apart: SignedDuration,
+    succeeded: u64,
+}
+
+impl History {
+    /// Takes in what a snapshot adds.
+    pub(super) fn advance(&mut self, news: &News, now: Timestamp) {
+        self.count(news, now);
+        let before = self.success;
+        self.success = self.success.max(news.success);
+        let is_new = |failing: &Failing| self.failed.is_none_or(|failed| failing.last > failed);
+        let failing = news.failure.filter(is_new);
+        // In the order of time: what failed before the success, and what failed after it.
+        let (early, late) = match news.success {
+            Some(success) if failing.is_some_and(|failing| failing.last <= success) => {
+                (failing, None)
+            }
+            _ => (None, failing),
+        };
+        if let Some(failing) = early {
+            self.fail(failing, before);
+        }
+        if news.succeeded > 0 {
+            self.succeed(news.succeeded, now);
+        }
+        if let Some(failing) = late {
+            self.fail(failing, self.success);
+        }
+        self.settle(now);
+    }
+
+    /// The failures that the verdict rests on, and the share of those of a flow that works in part.
+    pub(super) fn failing(&self) -> Option<(Failure, Option<Share>)> {
+        match (self.mixed, self.run) {
+            (Some(mixed), _) => Some((mixed.failure, Some(self.share()))),
+            (None, run) => run.map(|run| (run, None)),
+        }
+    }
+
+    /// Ends a run whose last attempt is as old as that.
+    pub(super) fn forget(&mut self, older: SignedDuration, now: Timestamp) {
+        self.run.take_if(|failure| now.duration_since(failure.last) > older);
+    }
+
+    /// Ends what failed until a moment, which something else than an attempt showed to be over.
+    pub(super) fn end(&mut self, until: Timestamp) {
+        self.run.take_if(|failure| failure.last <= until);
+    }
+
+    /// When the last attempt failed.
+    pub(super) const fn failed(&self) -> Option<Timestamp> {
+        self.failed
+    }
+
+    fn fail(&mut self, failing: Failing, success: Option<Timestamp>) {
+        let Failing { attempt, since, began, last } = failing;
+        let remembers = |at: Timestamp| last.duration_since(at) <= MEMORY;
+        let apart = self.failed.map_or(SignedDuration::ZERO, |failed| last.duration_since(failed));
+        self.failed = self.failed.max(Some(last));
+        let first = self.run.map_or(since, |run| run.since);
+        let run = Failure { attempt, since: first, began, last, attempts: 0 };
+        // It asked again after another one had succeeded.
+        let is_beside = success.is_some_and(|at| began < at && at < last);
+        if let Some(mixed) = &mut self.mixed {
+            mixed.failure = Failure { since: mixed.failure.since, ..run };
+            mixed.apart = mixed.apart.max(apart);
+            mixed.succeeded = 0;
+        } else if is_beside || self.recovered.is_some_and(remembers) && self.run.is_none() {
+            self.mixed = Some(Mixed { failure: run, apart, succeeded: 0 });
+        }
+        self.run = Some(run);
+    }
+
+    fn succeed(&mut self, times: u64, now: Timestamp) {
+        if self.run.take().is_some() {
+            self.recovered = Some(now);
+        }
+        if let Some(mixed) = &mut self.mixed {
+            mixed.succeeded += times;
+        }
+    }
+
+    fn settle(&mut self, now: Timestamp) {
+        let Some(mixed) = self.mixed else { return };
+        let calm = CALM.max(mixed.apart.saturating_mul(2));
+        let is_calm = now.duration_since(mixed.failure.last) >= calm && mixed.succeeded >= ENOUGH;
+        let works = self.success.is_some_and(|at| now.duration_since(at) < NOTHING_WORKS);
+        let only_fails = !works
+            && self.run.is_some_and(|run| {
+                run.last.duration_since(run.since.max(self.success.unwrap_or(run.since)))
+                    >= NOTHING_WORKS
+            });
+        if is_calm || only_fails {
+            self.mixed = None;
+        }
+    }
+
+    fn count(&mut self, news: &News, now: Timestamp) {
+        let part = SHARE_OVER / i32::try_from(PARTS).unwrap_or(1);
+        while self.parts.front().is_some_and(|first| now.duration_since(first.start) >= SHARE_OVER)
+        {
+            self.parts.pop_front();
+        }
+        if news.failed == 0 && news.succeeded == 0 {
+            return;
+        }
+        match self.parts.back_mut() {
+            Some(last) if now.duration_since(last.start) < part => {
+                last.failed += news.failed;
+                last.succeeded += news.succeeded;
+            }
+            _ => self.parts.push_back(Part {
+                start: now,
+                failed: news.failed,
+                succeeded: news.succeeded,
+            }),
+        }
+    }
+
+    fn share(&self) -> Share {
+        let failed: i64 = self.parts.iter().map(|part| part.failed).sum();
+        let failed = u64::try_from(failed).unwrap_or(0);
+        let succeeded: u64 = self.parts.iter().map(|part| part.succeeded).sum();
+        Share { failed, total: failed + succeeded }
+    }
+}

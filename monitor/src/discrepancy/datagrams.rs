@@ -1,0 +1,113 @@
+//! What the datagrams of one flow come to. They have no handshake: a question that is answered works, and
+//! questions that nobody answers for a while do not.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Attempt, Failure, evidence, track::ANSWER_GRACE};
+use crate::observe::{FlowId, Side, Tally};
+
+/// Questions in a row without an answer that are no accident: programs ask again after a loss.
+const ENOUGH: u64 = 3;
+
+/// The datagrams of one flow until now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Datagrams {
+    /// Answers that nothing is known to have stopped.
+    delivered: u64,
+    /// Datagrams that are proven to be lost, or were turned down.
+    lost: u64,
+    /// Questions when the last answer came.
+    answered: u64,
+    /// When the first question without an answer was noticed.
+    silent_since: Option<Timestamp>,
+    failure: Option<Failure>,
+}
+
+impl Datagrams {
+    /// Takes in the counts of a snapshot. Gives when an answer last came, if one did.
+    pub(super) fn advance(
+        &mut self,
+        flow: &FlowId,
+        tally: &Tally,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let wire = &tally.wire;
+        let (questions, answers, last_question, last_answer) = match flow.side {
+            Side::Client => {
+                (&wire.transmitted, &wire.received, wire.last_transmitted, wire.last_received)
+            }
+            Side::Server => {
+                (&wire.received, &wire.transmitted, wire.last_received, wire.last_transmitted)
+            }
+        };
+        let stopped = evidence::answers_lost_after_the_wire(tally, flow.side);
+        let delivered = answers.packets.saturating_sub(stopped);
+        let is_answered = delivered > self.delivered && questions.packets > 0;
+        self.delivered = self.delivered.max(delivered);
+        if is_answered {
+            self.failure = None;
+            self.silent_since = None;
+            self.answered = questions.packets;
+        }
+        let unanswered = questions.packets.saturating_sub(self.answered);
+        if unanswered > 0 && self.silent_since.is_none() {
+            self.silent_since = Some(last_question.unwrap_or(now));
+        }
+        self.note_lost(flow, tally, last_answer.filter(|_| is_answered), now);
+        self.note_silence(unanswered, last_question, now);
+        last_answer.filter(|_| is_answered)
+    }
+
+    pub(super) const fn failing(&self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// Those fail that this host is proven to have dropped, or that were turned down by ICMP. An answer after
+    /// them shows that it works, unless only some get through.
+    fn note_lost(
+        &mut self,
+        flow: &FlowId,
+        tally: &Tally,
+        answered: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let (lost, attempt, last) = evidence::lost_datagrams(flow, tally);
+        let more = lost.saturating_sub(std::mem::replace(&mut self.lost, lost));
+        let works = attempt != Attempt::Lost && answered.is_some() && answered >= last;
+        if more > 0 && !works {
+            let last = last.unwrap_or(now);
+            let (since, attempts) =
+                self.failure.map_or((last, 0), |failure| (failure.since, failure.attempts));
+            self.failure =
+                Some(Failure { attempt, since, began: last, last, attempts: attempts + more });
+        }
+    }
+
+    /// Questions that nobody answers fail after the time that an answer may take.
+    fn note_silence(&mut self, unanswered: u64, last: Option<Timestamp>, now: Timestamp) {
+        let Some(since) = self.silent_since else { return };
+        let last = last.unwrap_or(now);
+        let is_long = now.duration_since(since) >= ANSWER_GRACE;
+        match &mut self.failure {
+            Some(failure) if failure.attempt == Attempt::Silent => {
+                (failure.last, failure.attempts) = (last, unanswered);
+            }
+            Some(_) => {}
+            None if is_long && unanswered >= ENOUGH => {
+                self.failure = Some(Failure {
+                    attempt: Attempt::Silent,
+                    since,
+                    began: since,
+                    last,
+                    attempts: unanswered,
+                });
+            }
+            None => {}
+        }
+    }
+
+    /// Ends a failure whose last datagram is as old as that.
+    pub(super) fn forget(&mut self, older: SignedDuration, now: Timestamp) {
+        self.failure.take_if(|failure| now.duration_since(failure.last) > older);
+    }
+}
