@@ -7,7 +7,8 @@
 //!    some attempts fail. The flow is *mixed*, and stays so until no attempt has failed for [`CALM`], or for
 //!    twice as long as failures lay apart, and [`ENOUGH`] have succeeded. So one verdict stands however
 //!    successes and failures follow each other.
-//! 4. A mixed flow in which nothing succeeds for [`NOTHING_WORKS`] is a run again.
+//! 4. A mixed flow in which nothing succeeds for [`NOTHING_WORKS`] fails wholly, until something does.
+//! 5. What is said of a flow that is mixed, or was until a moment ago, changes once in [`STEADY`] at most.
 
 use std::collections::VecDeque;
 
@@ -23,6 +24,8 @@ const CALM: SignedDuration = SignedDuration::from_mins(10);
 const ENOUGH: u64 = 3;
 /// How long nothing has to succeed until all attempts of a mixed flow count as failing.
 const NOTHING_WORKS: SignedDuration = SignedDuration::from_mins(5);
+/// How long what is said of a mixed flow stands at least.
+const STEADY: SignedDuration = SignedDuration::from_mins(5);
 /// The time over which the share of failures is told.
 pub(super) const SHARE_OVER: SignedDuration = SignedDuration::from_mins(10);
 /// Into how many parts that time is cut.
@@ -68,11 +71,24 @@ pub(super) struct History {
     parts: VecDeque<Part>,
     run: Option<Failure>,
     mixed: Option<Mixed>,
+    /// When the flow was last mixed.
+    calm_since: Option<Timestamp>,
+    told: State,
+    told_since: Option<Timestamp>,
     /// When a success ended a run.
     recovered: Option<Timestamp>,
     success: Option<Timestamp>,
     /// When the last attempt failed.
     failed: Option<Timestamp>,
+}
+
+/// What is said of the attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    NoneFails,
+    SomeFail,
+    AllFail,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,20 +135,18 @@ impl History {
 
     /// The failures that the verdict rests on, and the share of those of a flow that works in part.
     pub(super) fn failing(&self) -> Option<(Failure, Option<Share>)> {
-        match (self.mixed, self.run) {
-            (Some(mixed), _) => Some((mixed.failure, Some(self.share()))),
-            (None, run) => run.map(|run| (run, None)),
+        let failure = self.mixed.map(|mixed| mixed.failure).or(self.run);
+        match self.told {
+            State::NoneFails => None,
+            State::SomeFail => failure.map(|failure| (failure, Some(self.share()))),
+            State::AllFail => self.run.or(failure).map(|failure| (failure, None)),
         }
     }
 
     /// Ends a run whose last attempt is as old as that.
     pub(super) fn forget(&mut self, older: SignedDuration, now: Timestamp) {
         self.run.take_if(|failure| now.duration_since(failure.last) > older);
-    }
-
-    /// Ends what failed until a moment, which something else than an attempt showed to be over.
-    pub(super) fn end(&mut self, until: Timestamp) {
-        self.run.take_if(|failure| failure.last <= until);
+        self.mixed.take_if(|mixed| now.duration_since(mixed.failure.last) > older);
     }
 
     /// When the last attempt failed.
@@ -155,6 +169,9 @@ impl History {
             mixed.succeeded = 0;
         } else if is_beside || self.recovered.is_some_and(remembers) && self.run.is_none() {
             self.mixed = Some(Mixed { failure: run, apart, succeeded: 0 });
+            if self.calm_since.is_none_or(|calm| last.duration_since(calm) >= STEADY) {
+                self.told_since = None;
+            }
         }
         self.run = Some(run);
     }
@@ -169,18 +186,30 @@ impl History {
     }
 
     fn settle(&mut self, now: Timestamp) {
-        let Some(mixed) = self.mixed else { return };
-        let calm = CALM.max(mixed.apart.saturating_mul(2));
-        let is_calm = now.duration_since(mixed.failure.last) >= calm && mixed.succeeded >= ENOUGH;
-        let works = self.success.is_some_and(|at| now.duration_since(at) < NOTHING_WORKS);
-        let only_fails = !works
-            && self.run.is_some_and(|run| {
-                run.last.duration_since(run.since.max(self.success.unwrap_or(run.since)))
-                    >= NOTHING_WORKS
-            });
-        if is_calm || only_fails {
-            self.mixed = None;
+        let is_calm = |mixed: &mut Mixed| {
+            let calm = CALM.max(mixed.apart.saturating_mul(2));
+            now.duration_since(mixed.failure.last) >= calm && mixed.succeeded >= ENOUGH
+        };
+        if self.mixed.take_if(is_calm).is_some() {
+            self.calm_since = Some(now);
         }
+        let state = match (self.mixed, self.run) {
+            (Some(_), Some(run)) if self.nothing_works(&run, now) => State::AllFail,
+            (Some(_), _) => State::SomeFail,
+            (None, Some(_)) => State::AllFail,
+            (None, None) => State::NoneFails,
+        };
+        let was_mixed = self.calm_since.is_some_and(|at| now.duration_since(at) < STEADY);
+        let is_new = self.told_since.is_some_and(|at| now.duration_since(at) < STEADY);
+        if state != self.told && !((self.mixed.is_some() || was_mixed) && is_new) {
+            self.told = state;
+            self.told_since = Some(now);
+        }
+    }
+
+    fn nothing_works(&self, run: &Failure, now: Timestamp) -> bool {
+        let since = self.success.map_or(run.since, |success| success.max(run.since));
+        now.duration_since(since) >= NOTHING_WORKS && run.last.duration_since(since) >= CALM / 4
     }
 
     fn count(&mut self, news: &News, now: Timestamp) {
@@ -210,5 +239,63 @@ impl History {
         let failed = u64::try_from(failed).unwrap_or(0);
         let succeeded: u64 = self.parts.iter().map(|part| part.succeeded).sum();
         Share { failed, total: failed + succeeded }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    struct Bench {
+        history: History,
+        now: Timestamp,
+    }
+
+    impl Bench {
+        fn attempt(&mut self, pause: i64, fails: bool) -> State {
+            self.now += SignedDuration::from_secs(pause);
+            let now = self.now;
+            let failing = Failing { attempt: Attempt::Refused, since: now, began: now, last: now };
+            let news = if fails {
+                News { failed: 1, failure: Some(failing), ..News::default() }
+            } else {
+                News { succeeded: 1, success: Some(now), ..News::default() }
+            };
+            self.history.advance(&news, now);
+            self.history.told
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// Under any constant mix the verdict stands: once attempts have failed, succeeded and failed again, it
+        /// changes at most once in five minutes.
+        #[test]
+        fn no_mix_flaps(
+            failing in 0.01_f64..0.99,
+            pause in 1_i32..100,
+            attempts in vec(0.0..1.0, 1500),
+        ) {
+            // Failures, and successes, that lie more than an hour apart are faults of their own.
+            let an_hour = 3600.0 / f64::from(pause);
+            prop_assume!((failing * an_hour).min((1.0 - failing) * an_hour) > 15.0);
+            let now = "2026-01-01T00:00:00Z".parse().unwrap();
+            let mut bench = Bench { history: History::default(), now };
+            let mut changes: Vec<Timestamp> = Vec::new();
+            let mut before = None;
+            for attempt in attempts {
+                let told = bench.attempt(pause.into(), attempt < failing);
+                let was_mixed = bench.history.mixed.is_some() || bench.history.calm_since.is_some();
+                if was_mixed && before.is_some_and(|before| before != told) {
+                    changes.push(bench.now);
+                }
+                before = Some(told);
+            }
+            let close = changes.windows(2).find(|pair| pair[1].duration_since(pair[0]) < STEADY);
+            prop_assert_eq!(close, None);
+        }
     }
 }

@@ -5,6 +5,7 @@ mod attempts;
 mod flows;
 mod handshakes;
 mod icmp;
+mod mixes;
 mod moves;
 mod routes;
 mod rules;
