@@ -7,6 +7,7 @@ use monitor::{
     kernel::Object,
     observe::{PortSet, Transport},
 };
+use monitor_common::{AttemptCounts, AttemptEnd, ConnectionKey, Handshake};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::{
@@ -85,15 +86,31 @@ impl Kernel {
         self.object.events.read(|key, counts| {
             events.insert(key, counts.times);
         })?;
+        let mut handshakes = HashMap::new();
+        self.object.handshakes.open.read(|key, handshake| {
+            _ = handshakes.insert(key, without_times(handshake));
+        })?;
+        let mut attempts = HashMap::new();
+        self.object.handshakes.ended.read(|key, counts| {
+            let (last, began, stray) = ([0; AttemptEnd::COUNT], [0; AttemptEnd::COUNT], 0);
+            _ = attempts.insert(key, AttemptCounts { last, began, stray, ..counts });
+        })?;
         let lost: Vec<u64> = self.object.lost()?.into_iter().map(|(_, packets)| packets).collect();
         let Model { flows: expected_flows, events: expected_events, lost: expected_lost, .. } =
             &self.model;
         Ok(never_seen
             .or_else(|| first_difference(&flows, expected_flows))
             .or_else(|| first_difference(&events, expected_events))
+            .or_else(|| first_difference(&attempts, &self.model.attempts))
+            .or_else(|| first_difference(&handshakes, &self.expected_handshakes()))
             .or_else(|| {
                 (lost != expected_lost).then(|| format!("lost {lost:?}, not {expected_lost:?}"))
             }))
+    }
+
+    fn expected_handshakes(&self) -> HashMap<ConnectionKey, Handshake> {
+        let open = self.model.handshakes.iter();
+        open.map(|(key, handshake)| (*key, without_times(*handshake))).collect()
     }
 
     /// What was counted: packets in flows, flows, events, packets lost.
@@ -102,6 +119,14 @@ impl Kernel {
         let packets = flows.values().map(|f| f.received.packets + f.transmitted.packets).sum();
         [packets, flows.len() as u64, events.values().sum(), lost.iter().sum()]
     }
+}
+
+/// Of a time, only whether it was.
+fn without_times(handshake: Handshake) -> Handshake {
+    let Handshake { began, last, answered, acknowledged, .. } = handshake;
+    let [began, last, answered, acknowledged] =
+        [began, last, answered, acknowledged].map(|time| time.min(1));
+    Handshake { began, last, answered, acknowledged, ..handshake }
 }
 
 fn first_difference<K, V>(found: &HashMap<K, V>, expected: &HashMap<K, V>) -> Option<String>

@@ -3,11 +3,13 @@
 //! Rules of `BPF_PROG_TEST_RUN`: the packet is at `lo`, whose index is 1, no VLAN tag is kept beside it,
 //! and no address is another machine's, since the namespace forwards nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use monitor::observe::PortSet;
 use monitor_common::{
-    Counters, Event, EventKey, FlowCounts, FlowKey, IcmpKind, Loss, Side, Transport,
+    AttemptCounts, AttemptEnd, ConnectionKey, Counters, Event, EventKey, FlowCounts, FlowKey, Handshake, IcmpKind, Loss, Side,
+    Transport,
+    handshake::{Segment, Step, connection_slot},
     icmp::{self, IcmpError},
     names,
     packet::{self, End, FIN, Link, Packet, RST, SYN, SYN_ACK, Skip},
@@ -71,6 +73,11 @@ pub struct Model {
     pub flows: HashMap<FlowKey, FlowCounts>,
     /// How often.
     pub events: HashMap<EventKey, u64>,
+    /// Without times.
+    pub attempts: HashMap<FlowKey, AttemptCounts>,
+    /// Without times.
+    pub handshakes: HashMap<ConnectionKey, Handshake>,
+    forwarded: HashSet<FlowKey>,
     /// By [`Loss`].
     pub lost: [u64; Loss::ALL.len()],
     capacity: usize,
@@ -83,6 +90,9 @@ impl Model {
         Self {
             flows: HashMap::new(),
             events: HashMap::new(),
+            attempts: HashMap::new(),
+            handshakes: HashMap::new(),
+            forwarded: HashSet::new(),
             lost: [0; Loss::ALL.len()],
             capacity,
             ports,
@@ -133,17 +143,131 @@ impl Model {
                 // The port only happens to be documented.
                 SYN | SYN_ACK => return,
                 _ if to_service => (Heading::ToService, packet.transport == Transport::Udp),
-                _ => return self.lose(Loss::Unplaced),
+                _ => return self.lose_unknown(sent, packet, path),
             }
         };
         let flow = key(heading);
+        if (opens || self.flows.contains_key(&flow)) && self.is_forwarded(sent, packet, path, heading, opening) {
+            return self.lose(Loss::Forwarded);
+        }
         if opens && self.flows.len() < self.capacity {
             self.flows.entry(flow).or_insert(FlowCounts::ZERO);
         }
         match self.flows.get_mut(&flow) {
-            Some(counts) => add(counts, sent, packet, flags, path, heading),
-            None => self.lose(if opens { Loss::FlowMapFull } else { Loss::Unplaced }),
+            Some(counts) => {
+                add(counts, sent, packet, flags, path, heading);
+                self.follow(sent, packet, flags, path, heading);
+            }
+            None if opens => self.lose(Loss::FlowMapFull),
+            None => self.lose_unknown(sent, packet, path),
         }
+    }
+
+    /// Why a packet whose flow is not known is not counted.
+    fn lose_unknown(&mut self, sent: &Sent, packet: Packet, path: Path) {
+        let answers = self.forwarded.contains(&key(&sent.bytes, packet, path, Heading::FromService));
+        self.lose(if answers { Loss::Forwarded } else { Loss::Unplaced });
+    }
+
+    /// What comes from another device and asks a service is forwarded, and so is the answer that opens it,
+    /// unless this host asked too.
+    fn is_forwarded(
+        &mut self,
+        sent: &Sent,
+        packet: Packet,
+        path: Path,
+        heading: Heading,
+        opening: u8,
+    ) -> bool {
+        let flow = key(&sent.bytes, packet, path, heading);
+        match (path, heading) {
+            (Path::Transmitted, Heading::ToService) if came_in(sent) => {
+                self.forwarded.insert(flow);
+                true
+            }
+            (Path::Received, Heading::FromService) => {
+                opening == SYN_ACK
+                    && self.forwarded.contains(&flow)
+                    && !self.may_be_open(&flow, packet.destination_port)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a handshake is open in the slot of a connection.
+    fn may_be_open(&self, flow: &FlowKey, port: u16) -> bool {
+        let slot = connection_slot(flow, port);
+        self.handshakes.keys().any(|key| connection_slot(&key.flow, key.asker_port()) == slot)
+    }
+
+    fn follow(&mut self, sent: &Sent, packet: Packet, flags: u8, path: Path, heading: Heading) {
+        let bytes = sent.bytes.as_slice();
+        let to_service = heading == Heading::ToService;
+        let flow = key(bytes, packet, path, heading);
+        let port = if to_service { packet.source_port } else { packet.destination_port };
+        let is_opening = flags & SYN_ACK == SYN;
+        if packet.transport != Transport::Tcp || !(is_opening || self.may_be_open(&flow, port)) {
+            return;
+        }
+        let own = match (path, to_service) {
+            (Path::Transmitted, _) | (Path::Loopback, false) => End::Source,
+            (Path::Received | Path::Loopback, _) => End::Destination,
+        };
+        let (Some(own), Some(sequence), Some(has_data)) =
+            (packet.address(bytes, own), packet.tcp_sequence(bytes), packet.has_data(bytes))
+        else {
+            return;
+        };
+        let segment = Segment { to_service, flags, sequence, has_data };
+        let key = ConnectionKey { flow, own, port: port.into() };
+        let Some(handshake) = self.handshakes.get_mut(&key) else {
+            if is_opening {
+                self.open(key, &segment);
+            } else if flags & SYN_ACK == SYN_ACK
+                && !to_service
+                && let Some(counts) = self.attempts(flow)
+            {
+                (counts.stray_address, counts.stray_port) = (own, port.into());
+            }
+            return;
+        };
+        match handshake.follow(&segment, 1) {
+            Step::Open => {}
+            Step::Ended(end) => self.close(key, end),
+            Step::Replaced(end) => {
+                self.close(key, end);
+                self.open(key, &segment);
+            }
+        }
+    }
+
+    fn open(&mut self, key: ConnectionKey, segment: &Segment) {
+        const LOOPBACK_DEVICE: u32 = 1;
+
+        if self.handshakes.len() < 2 * self.capacity {
+            self.handshakes.insert(key, Handshake::begin(segment, LOOPBACK_DEVICE, 1));
+            return;
+        }
+        self.lose(Loss::NotFollowed);
+        if let Some(counts) = self.attempts(key.flow) {
+            counts.not_followed += 1;
+        }
+    }
+
+    fn close(&mut self, key: ConnectionKey, end: AttemptEnd) {
+        let Some(handshake) = self.handshakes.remove(&key) else { return };
+        if let Some(counts) = self.attempts(key.flow) {
+            counts.ended[end as usize] += 1;
+            counts.segments[end as usize] += u64::from(handshake.segments);
+        }
+    }
+
+    fn attempts(&mut self, flow: FlowKey) -> Option<&mut AttemptCounts> {
+        if self.attempts.len() >= self.capacity && !self.attempts.contains_key(&flow) {
+            self.lose(Loss::MapFull);
+            return None;
+        }
+        Some(self.attempts.entry(flow).or_insert(AttemptCounts::ZERO))
     }
 
     fn count_error(&mut self, sent: &Sent, link: Link, path: Path) {
