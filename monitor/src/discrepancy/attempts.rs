@@ -149,6 +149,13 @@ impl History {
         self.mixed.take_if(|mixed| now.duration_since(mixed.failure.last) > older);
     }
 
+    /// What failed until now was no failure.
+    pub(super) const fn forgive(&mut self) {
+        self.run = None;
+        self.mixed = None;
+        self.told = State::NoneFails;
+    }
+
     /// When the last attempt failed.
     pub(super) const fn failed(&self) -> Option<Timestamp> {
         self.failed

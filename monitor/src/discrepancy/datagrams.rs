@@ -16,6 +16,7 @@ pub(super) struct Datagrams {
     delivered: u64,
     /// Datagrams that are proven to be lost, or were turned down.
     lost: u64,
+    questions: u64,
     /// Questions when the last answer came.
     answered: u64,
     /// When the first question without an answer was noticed.
@@ -49,6 +50,7 @@ impl Datagrams {
             self.silent_since = None;
             self.answered = questions.packets;
         }
+        self.questions = questions.packets;
         let unanswered = questions.packets.saturating_sub(self.answered);
         if unanswered > 0 && self.silent_since.is_none() {
             self.silent_since = Some(last_question.unwrap_or(now));
@@ -104,6 +106,13 @@ impl Datagrams {
             }
             None => {}
         }
+    }
+
+    /// What was seen until now is no failure.
+    pub(super) const fn forgive(&mut self) {
+        self.failure = None;
+        self.silent_since = None;
+        self.answered = self.questions;
     }
 
     /// Ends a failure whose last datagram is as old as that.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{Cause, Failure, Share, Stuck, Totals, Verdict};
+use super::{Cause, Failure, Scanner, Share, Stuck, Totals, Verdict};
 use crate::{
     expect::Key,
     observe::{Counters, Drop, FlowId, IcmpErrors, Route, Wire},
@@ -101,6 +101,8 @@ pub struct Assessment {
     pub unexpected: Vec<Unexpected>,
     /// How many there are in all.
     pub unexpected_total: usize,
+    /// Peers that scan this host: what they do is neither use nor failure.
+    pub scanners: Vec<Scanner>,
     /// Since when it has been watched without a break.
     pub watched_since: Timestamp,
 }

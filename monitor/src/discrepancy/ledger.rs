@@ -13,6 +13,7 @@ use super::{
     memory::Memories,
     past::{Pasts, Until},
     presence::{alternatives, alternatives_in_use},
+    scan::scanners,
     session::Sessions,
     totals::Totals,
     verdict::Sight,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{
     expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
-    observe::{FlowId, Snapshot},
+    observe::{FlowId, Side, Snapshot},
 };
 
 /// Unexpected flows that are kept apart; what goes beyond is only counted.
@@ -108,6 +109,7 @@ impl Ledger {
         self.sessions.advance(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
+        let scanners = scanners(snapshot, &matcher);
         let mut seen: Vec<Gathered> = expectations.iter().map(|_| Gathered::default()).collect();
         let mut unexpected = Vec::new();
         for (flow, tally) in snapshot.flows.iter() {
@@ -123,6 +125,8 @@ impl Ledger {
             if is_new {
                 track.forget_until(self.judged_until);
             }
+            let scans = scanners.iter().any(|scanner| scanner.peer == flow.peer);
+            track.judge_use(scans && flow.side == Side::Server, now);
             let mut matches = matcher.matches(flow, tally);
             let success = track.last_success;
             let stuck = self.sessions.stuck(flow, track);
@@ -142,6 +146,7 @@ impl Ledger {
             let past = lost.iter().map(|(_, until)| &until.tally.wire);
             let before = past.max_by_key(|wire| wire.packets());
             if matches.is_empty()
+                && !track.is_scanned()
                 && before.is_none_or(|before| wire.packets() > before.packets())
                 && let Some(stranger) = moved(&lost).or_else(|| matcher.stranger(flow, tally))
                 && wire.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
@@ -186,7 +191,7 @@ impl Ledger {
             })
             .collect();
         let watched_since = self.sight.watch.run_since();
-        Assessment { judgements, unexpected, unexpected_total, watched_since }
+        Assessment { judgements, unexpected, unexpected_total, scanners, watched_since }
     }
 
     /// Whether open sessions have to be looked at, even where nothing new happens.

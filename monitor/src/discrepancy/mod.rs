@@ -15,6 +15,7 @@ mod memory;
 mod past;
 mod presence;
 pub mod reasons;
+mod scan;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use judgement::{Assessment, Failing, Judgement, PeerCounts, Unexpected};
 pub use layers::Difference;
 pub use ledger::Ledger;
 pub use memory::{Memory, PeerSeen, Remembered, Seen};
+pub use scan::Scanner;
 pub use session::Stuck;
 pub use totals::Totals;
 pub use track::{ANSWER_GRACE, Attempt, Failure, Track};

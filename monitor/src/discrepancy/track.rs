@@ -8,6 +8,7 @@ use super::{
     datagrams::Datagrams,
     evidence,
     layers::Layers,
+    scan::WITHIN,
 };
 use crate::observe::{
     AttemptEnd, Counters, FlowId, NO_PORT, OpenAttempt, Outcome, Route, Side, Tally, Transport,
@@ -71,6 +72,10 @@ pub struct Track {
     established: u64,
     datagrams: Datagrams,
     layers: Layers,
+    /// When the flow last worked, so far as it was no scan.
+    used: Option<Timestamp>,
+    /// Nobody but a scanner asked for it.
+    scanned: bool,
     /// When both ends were last seen to talk.
     pub last_success: Option<Timestamp>,
     /// When a connection was last seen to be opened.
@@ -107,6 +112,7 @@ impl Track {
             let completed = tally.attempts.ended(AttemptEnd::Completed);
             track.counted = Counted { failed: ended_in_vain(tally), completed: completed.times };
             track.segments_before = segments_in_vain(tally).saturating_sub(1);
+            track.last_success = completed.last;
             track.established = tally.times(Outcome::Established);
         }
         track
@@ -179,9 +185,7 @@ impl Track {
         let established = tally.times(Outcome::Established);
         let before = std::mem::replace(&mut self.established, established);
         let is_hidden = request(flow, tally).syn == 0 || self.before_the_wire.since.is_some();
-        if completed.times > self.counted.completed
-            || completed.times > 0 && self.last_success.is_none()
-        {
+        if completed.times > self.counted.completed {
             completed.last
         } else if is_hidden && established > before {
             let mut outcomes = tally.outcomes.iter();
@@ -251,6 +255,27 @@ impl Track {
                 None => Failing { attempt, since: began, began, last },
             })
         })
+    }
+
+    /// Decides whether what was seen is use, or a failure, at all: of a peer that scans it is neither.
+    pub(super) fn judge_use(&mut self, scans: bool, now: Timestamp) {
+        if scans {
+            self.scanned |= self.used.is_none();
+            self.last_success = self.used;
+            self.history.forgive();
+            self.datagrams.forgive();
+            return;
+        }
+        let is_settled = |at: Timestamp| now.duration_since(at) > WITHIN;
+        if self.last_success != self.used && self.last_success.is_some_and(is_settled) {
+            self.used = self.last_success;
+            self.scanned = false;
+        }
+    }
+
+    /// Whether nobody but a scanner asked for it.
+    pub(super) const fn is_scanned(&self) -> bool {
+        self.scanned
     }
 
     /// Attempts that fail, those included that could still be answered, and the share of those of a flow

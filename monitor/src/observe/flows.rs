@@ -158,6 +158,11 @@ impl Flows {
         self.wire.iter()
     }
 
+    /// The attempts of flows, in order.
+    pub fn attempts(&self) -> impl Iterator<Item = &(FlowId, Attempts)> {
+        self.attempts.iter()
+    }
+
     /// Everything that was dropped.
     pub fn dropped(&self) -> impl Iterator<Item = &(FlowId, Drop)> {
         self.dropped.iter()

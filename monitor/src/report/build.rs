@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{
     Counts, Difference, Dropped, Evidence, Expectation, Failing, FlowMap, Hook, IcmpErrors,
-    IcmpTotals, MOST_FAILING, Name, Peer, PeerSource, Report, Route, SCHEMA, Session, Share,
-    Unexpected,
+    IcmpTotals, MOST_FAILING, Name, Peer, PeerSource, Report, Route, SCHEMA, Scanner, Session,
+    Share, Unexpected,
 };
 use crate::{
     config::Due,
@@ -72,6 +72,7 @@ pub fn build(
             .collect(),
         probes: None,
         state: None,
+        scanners: assessment.scanners.iter().map(scanner).collect(),
         notes: Vec::new(),
     }
 }
@@ -230,6 +231,10 @@ fn session(stuck: &Stuck) -> Session {
         dropped_here: stuck.is_dropped_here,
         cause: stuck.cause,
     }
+}
+
+fn scanner(scanner: &discrepancy::Scanner) -> Scanner {
+    Scanner { address: scanner.peer.to_string(), ports: scanner.ports }
 }
 
 fn unexpected(stranger: &discrepancy::Unexpected) -> Unexpected {

@@ -28,6 +28,15 @@ use crate::discrepancy::{Cause, Verdict};
 /// Version of the JSON.
 pub const SCHEMA: u32 = 1;
 
+/// A peer that scans this host.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Scanner {
+    /// Its address.
+    pub address: String,
+    /// How many documented ports it asked for in the last minute.
+    pub ports: usize,
+}
+
 /// Everything that is known at a moment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
@@ -53,6 +62,9 @@ pub struct Report {
     pub unexpected: Vec<Unexpected>,
     /// How many flows no expectation covers; more than are listed where they are very many.
     pub unexpected_total: usize,
+    /// Peers that scan this host now: what they do is neither use nor failure of a flow.
+    #[serde(default)]
+    pub scanners: Vec<Scanner>,
     /// Packets that were seen and not counted since counting began, by kind.
     pub loss: BTreeMap<String, u64>,
     /// How full the flow map is.

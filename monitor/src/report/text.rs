@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
 
-use super::{Difference, Dropped, Expectation, Name, PeerSource, Report, State, Unexpected, words};
+use super::{
+    Difference, Dropped, Expectation, Name, PeerSource, Report, Scanner, State, Unexpected, words,
+};
 use crate::{
     discrepancy::{
         Cause, Verdict,
@@ -35,6 +37,12 @@ pub fn render(report: &Report, zone: &TimeZone, width: u16) -> String {
     }
     if let Some(State { file, fault: Some(fault), .. }) = &report.state {
         _ = writeln!(out, "not kept over a restart: {file}: {fault}");
+    }
+    for Scanner { address, ports } in &report.scanners {
+        _ = writeln!(
+            out,
+            "{address} scans this host ({ports} documented ports in a minute): it counts for no flow"
+        );
     }
     for note in &report.notes {
         _ = writeln!(out, "note: {note}");

@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use monitor::observe::PortSet;
 use monitor_common::{
-    AttemptCounts, AttemptEnd, ConnectionKey, Counters, Event, EventKey, FlowCounts, FlowKey, Handshake, IcmpKind, Loss, Side,
-    Transport,
+    AttemptCounts, AttemptEnd, ConnectionKey, Counters, Event, EventKey, FlowCounts, FlowKey,
+    Handshake, IcmpKind, Loss, Side, Transport,
     handshake::{Segment, Step, connection_slot},
     icmp::{self, IcmpError},
     names,
@@ -147,7 +147,9 @@ impl Model {
             }
         };
         let flow = key(heading);
-        if (opens || self.flows.contains_key(&flow)) && self.is_forwarded(sent, packet, path, heading, opening) {
+        if (opens || self.flows.contains_key(&flow))
+            && self.is_forwarded(sent, packet, path, heading, opening)
+        {
             return self.lose(Loss::Forwarded);
         }
         if opens && self.flows.len() < self.capacity {
@@ -165,7 +167,8 @@ impl Model {
 
     /// Why a packet whose flow is not known is not counted.
     fn lose_unknown(&mut self, sent: &Sent, packet: Packet, path: Path) {
-        let answers = self.forwarded.contains(&key(&sent.bytes, packet, path, Heading::FromService));
+        let answers =
+            self.forwarded.contains(&key(&sent.bytes, packet, path, Heading::FromService));
         self.lose(if answers { Loss::Forwarded } else { Loss::Unplaced });
     }
 

@@ -10,6 +10,7 @@ mod moves;
 mod routes;
 mod rules;
 mod runs;
+mod scans;
 mod schedules;
 mod sessions;
 mod windows;
