@@ -9,7 +9,7 @@ use crate::{
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AttemptEnd {
-    /// Answered, and used: a byte of data passed, or the connection stayed open.
+    /// Answered, and used: a byte of data passed, or the connection stayed open, or ended in good order.
     Completed = 0,
     /// Turned down by an RST of the service's end.
     Refused = 1,
@@ -17,8 +17,8 @@ pub enum AttemptEnd {
     Unanswered = 2,
     /// Answered, and its asker did not go on.
     HalfOpen = 3,
-    /// Answered, and ended by its asker before a byte of data passed in either direction, as health
-    /// checks and port scans do: it shows that the port answers, and nothing more.
+    /// Answered, and reset by its asker before a byte of data passed in either direction, as health checks
+    /// and port scans do: it shows that the port answers, and nothing more.
     Probed = 4,
 }
 
@@ -186,11 +186,8 @@ impl Handshake {
                     self.acknowledged = now;
                 }
                 self.has_spoken |= has_data as u32;
-                if self.has_spoken != 0 {
+                if self.has_spoken != 0 || flags & FIN != 0 {
                     return Step::Ended(AttemptEnd::Completed);
-                }
-                if flags & FIN != 0 {
-                    return Step::Ended(AttemptEnd::Probed);
                 }
             }
             (false, ACK) if self.acknowledged != 0 && (has_data || flags & FIN != 0) => {
@@ -338,7 +335,7 @@ mod tests {
             (&[ANSWER, WENT_ON, (false, FIN | ACK, false)], Completed),
             (&[ANSWER, (true, RST, false)], Probed),
             (&[ANSWER, WENT_ON, (true, RST | ACK, false)], Probed),
-            (&[ANSWER, WENT_ON, (true, FIN | ACK, false)], Probed),
+            (&[ANSWER, WENT_ON, (true, FIN | ACK, false)], Completed),
             (&[ANSWER, WENT_ON, (false, RST, false)], Refused),
             // An asker that no longer knows the connection which the other end still has.
             (&[(false, ACK, false), (true, RST, false)], Unanswered),

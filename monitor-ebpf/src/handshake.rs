@@ -182,6 +182,10 @@ fn close(key: &ConnectionKey, handshake: &Handshake, end: AttemptEnd, now: u64) 
     const NONE: u64 = u64::MAX;
 
     let (began, segments) = (handshake.began, u64::from(handshake.segments));
+    let last = match end {
+        AttemptEnd::Completed if handshake.acknowledged != 0 => handshake.acknowledged,
+        _ => now,
+    };
     if HANDSHAKES.remove(key).is_err() {
         return;
     }
@@ -197,7 +201,7 @@ fn close(key: &ConnectionKey, handshake: &Handshake, end: AttemptEnd, now: u64) 
         add_atomically((&raw mut (*counts).ended).cast::<u64>().wrapping_add(index), 1);
         add_atomically((&raw mut (*counts).segments).cast::<u64>().wrapping_add(index), segments);
         (&raw mut (*counts).began).cast::<u64>().wrapping_add(index).write(began);
-        (&raw mut (*counts).last).cast::<u64>().wrapping_add(index).write(now);
+        (&raw mut (*counts).last).cast::<u64>().wrapping_add(index).write(last);
     }
 }
 

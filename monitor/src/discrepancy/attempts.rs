@@ -112,19 +112,16 @@ impl History {
         self.count(news, now);
         let before = self.success;
         self.success = self.success.max(news.success);
-        let is_new = |failing: &Failing| self.failed.is_none_or(|failed| failing.last > failed);
-        let failing = news.failure.filter(is_new);
-        // In the order of time: what failed before the success, and what failed after it.
-        let (early, late) = match news.success {
-            Some(success) if failing.is_some_and(|failing| failing.last <= success) => {
-                (failing, None)
-            }
-            _ => (None, failing),
+        // In the order of time: what failed before the last success, and what failed after it.
+        let is_early = |failing: &Failing| self.success.is_some_and(|at| failing.last <= at);
+        let (early, late) = match news.failure {
+            Some(failing) if is_early(&failing) => (Some(failing), None),
+            failing => (None, failing),
         };
         if let Some(failing) = early {
             self.fail(failing, before);
         }
-        if news.succeeded > 0 {
+        if news.succeeded > 0 || early.is_some() {
             self.succeed(news.succeeded, now);
         }
         if let Some(failing) = late {
@@ -149,16 +146,16 @@ impl History {
         self.mixed.take_if(|mixed| now.duration_since(mixed.failure.last) > older);
     }
 
+    /// That an attempt succeeded in an earlier run.
+    pub(super) fn remember(&mut self, success: Option<Timestamp>) {
+        self.success = self.success.max(success);
+    }
+
     /// What failed until now was no failure.
     pub(super) const fn forgive(&mut self) {
         self.run = None;
         self.mixed = None;
         self.told = State::NoneFails;
-    }
-
-    /// When the last attempt failed.
-    pub(super) const fn failed(&self) -> Option<Timestamp> {
-        self.failed
     }
 
     fn fail(&mut self, failing: Failing, success: Option<Timestamp>) {

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     expect::Matcher,
-    observe::{AttemptEnd, Attempts, FlowId, Side, Snapshot, Tally, Transport},
+    observe::{AttemptEnd, FlowId, Side, Snapshot, Tally, Transport},
 };
 
 /// Within which time services are asked for.
@@ -39,8 +39,16 @@ pub(super) fn scanners(snapshot: &Snapshot, matcher: &Matcher<'_>) -> Vec<Scanne
     let mut asked: BTreeMap<IpAddr, BTreeSet<FlowId>> = BTreeMap::new();
     let mut note = |flow: &FlowId| _ = asked.entry(flow.peer).or_default().insert(*flow);
     let is_asked = |flow: &FlowId| flow.side == Side::Server && !flow.loopback;
-    for (flow, attempts) in snapshot.flows.attempts().filter(|(flow, _)| is_asked(flow)) {
-        if is_unused(attempts) && last(attempts).is_some_and(is_recent) {
+    let mut used: BTreeSet<FlowId> = BTreeSet::new();
+    for (flow, (end, ended)) in snapshot.flows.ended_attempts().filter(|(flow, _)| is_asked(flow)) {
+        if *end == AttemptEnd::Completed {
+            used.insert(*flow);
+        } else if ended.last.is_some_and(is_recent) {
+            note(flow);
+        }
+    }
+    for (flow, open) in snapshot.flows.open_attempts().filter(|(flow, _)| is_asked(flow)) {
+        if is_recent(open.last) {
             note(flow);
         }
     }
@@ -51,17 +59,9 @@ pub(super) fn scanners(snapshot: &Snapshot, matcher: &Matcher<'_>) -> Vec<Scanne
         }
     }
     let is_unmatched = |flow: &&FlowId| matcher.matches(flow, &Tally::default()).is_empty();
-    let scans = asked.into_iter().filter(|(_, flows)| {
-        flows.len() >= SERVICES && flows.iter().filter(is_unmatched).count() >= UNMATCHED
-    });
+    let scans =
+        asked.into_iter().map(|(peer, flows)| (peer, &flows - &used)).filter(|(_, flows)| {
+            flows.len() >= SERVICES && flows.iter().filter(is_unmatched).count() >= UNMATCHED
+        });
     scans.map(|(peer, flows)| Scanner { peer, ports: flows.len() }).collect()
-}
-
-fn is_unused(attempts: &Attempts) -> bool {
-    attempts.ended(AttemptEnd::Completed).times == 0
-}
-
-fn last(attempts: &Attempts) -> Option<Timestamp> {
-    let open = attempts.open.iter().map(|attempt| attempt.last).max();
-    attempts.ended.iter().filter_map(|(_, ended)| ended.last).max().max(open)
 }

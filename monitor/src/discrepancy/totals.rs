@@ -38,7 +38,7 @@ impl Totals {
         for (end, ended) in &tally.attempts.ended {
             *self.attempts.entry(*end).or_default() += ended.times;
         }
-        self.attempts_not_followed += tally.attempts.not_followed;
+        self.attempts_not_followed += tally.attempts.odd.not_followed;
         for (outcome, happened) in &tally.outcomes {
             *self.outcomes.entry(*outcome).or_default() += happened.times;
         }

@@ -1,5 +1,7 @@
 //! What is seen of one flow, and what its attempts come to.
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -18,6 +20,10 @@ use crate::observe::{
 /// How long an attempt may go without an answer, from its own first SYN, and its asker without going on
 /// after one. The first retransmission comes after a second, the second after three.
 pub const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(5);
+
+/// Ends without a success.
+const IN_VAIN: [AttemptEnd; 3] =
+    [AttemptEnd::Refused, AttemptEnd::Unanswered, AttemptEnd::HalfOpen];
 
 /// How a failed attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +66,8 @@ pub struct Track {
     seen: Option<(Counters, Counters)>,
     history: History,
     counted: Counted,
+    /// Open attempts that fail, by own address and the asker's port, with their segments.
+    overdue: BTreeMap<(IpAddr, u16), u64>,
     /// Segments with SYN of attempts that had failed when one last succeeded.
     segments_before: u64,
     /// Attempts that were never sent, likewise.
@@ -87,6 +95,9 @@ pub struct Track {
 struct Counted {
     failed: u64,
     completed: u64,
+    /// By how they ended, as in [`IN_VAIN`].
+    ended: [u64; 3],
+    hidden: u64,
 }
 
 /// Attempts of this host that are seen before the wire only.
@@ -110,9 +121,11 @@ impl Track {
         if is_first {
             // Counts of an earlier run: when the last attempts were says how they ended, not how many count.
             let completed = tally.attempts.ended(AttemptEnd::Completed);
-            track.counted = Counted { failed: ended_in_vain(tally), completed: completed.times };
+            track.counted.completed = completed.times;
+            track.counted.failed = ended_in_vain(tally);
             track.segments_before = segments_in_vain(tally).saturating_sub(1);
             track.last_success = completed.last;
+            track.history.remember(completed.last);
             track.established = tally.times(Outcome::Established);
         }
         track
@@ -160,9 +173,9 @@ impl Track {
                 .saturating_sub(self.counted.completed)
                 .max(u64::from(success.is_some())),
             success,
-            failure: self.last_failure(tally, &overdue, hidden, not_sent),
+            failure: self.new_failure(tally, &overdue, hidden, not_sent),
         };
-        self.counted = Counted { failed, completed };
+        (self.counted.failed, self.counted.completed) = (failed, completed);
         self.history.advance(&news, now);
         if let Some(at) = success {
             self.last_opened = Some(at);
@@ -215,46 +228,53 @@ impl Track {
         }
     }
 
-    /// The last of the attempts that fail by now.
-    fn last_failure(
-        &self,
+    /// The last of the attempts that newly fail. What is new is told by counts, since times are those of the
+    /// kernel's timer.
+    fn new_failure(
+        &mut self,
         tally: &Tally,
         overdue: &[&OpenAttempt],
         hidden: Option<(u64, Timestamp)>,
         not_sent: Option<(u32, Timestamp)>,
     ) -> Option<Failing> {
-        let ended = [
-            (AttemptEnd::Refused, Attempt::Refused),
-            (AttemptEnd::Unanswered, Attempt::Unanswered),
-            (AttemptEnd::HalfOpen, Attempt::HalfOpen),
-        ];
-        let ended = ended.into_iter().filter_map(|(end, attempt)| {
+        let mut all = Vec::new();
+        for (counted, end) in self.counted.ended.iter_mut().zip(IN_VAIN) {
             let ended = tally.attempts.ended(end);
-            let began = ended.began?;
-            // An attempt that was given up was last tried before.
-            let last = if end == AttemptEnd::Refused { ended.last? } else { began };
-            Some((attempt, began, last))
-        });
-        let open = overdue.iter().map(|open| {
-            let attempt =
-                if open.answered.is_some() { Attempt::HalfOpen } else { Attempt::Unanswered };
-            (attempt, open.began, open.last)
-        });
-        let hidden = hidden.map(|(_, since)| (Attempt::Unanswered, since, since));
-        let not_sent = not_sent.map(|(error, at)| (Attempt::NotSent { error }, at, at));
-        let all = ended.chain(open).chain(hidden).chain(not_sent);
-        let new = all.filter(|(_, _, last)| self.history.failed().is_none_or(|at| *last > at));
-        new.fold(None, |found: Option<Failing>, (attempt, began, last)| {
-            Some(match found {
-                Some(found) if found.last >= last => {
-                    Failing { since: found.since.min(began), ..found }
+            let before = std::mem::replace(counted, ended.times);
+            if ended.times > before
+                && let (Some(began), Some(last)) = (ended.began, ended.last)
+            {
+                match end {
+                    AttemptEnd::Refused => all.push((Attempt::Refused, began, last)),
+                    // Given up: that it is not answered was noticed before, unless another took its place.
+                    AttemptEnd::HalfOpen if self.overdue.is_empty() => {
+                        all.push((Attempt::HalfOpen, began, began));
+                    }
+                    _ if self.overdue.is_empty() => all.push((Attempt::Unanswered, began, began)),
+                    _ => {}
                 }
-                Some(Failing { since, .. }) => {
-                    Failing { attempt, since: since.min(began), began, last }
-                }
-                None => Failing { attempt, since: began, began, last },
-            })
-        })
+            }
+        }
+        let known = std::mem::take(&mut self.overdue);
+        for open in overdue {
+            let connection = (open.own, open.port);
+            if known.get(&connection).is_none_or(|segments| open.segments > *segments) {
+                let attempt =
+                    if open.answered.is_some() { Attempt::HalfOpen } else { Attempt::Unanswered };
+                all.push((attempt, open.began, open.last));
+            }
+            self.overdue.insert(connection, open.segments);
+        }
+        let more = hidden.map_or(0, |(times, _)| times);
+        if let Some((_, since)) = hidden
+            && more > std::mem::replace(&mut self.counted.hidden, more)
+        {
+            all.push((Attempt::Unanswered, since, since));
+        }
+        all.extend(not_sent.map(|(error, at)| (Attempt::NotSent { error }, at, at)));
+        let since = all.iter().map(|(_, began, _)| *began).min()?;
+        let (attempt, began, last) = all.into_iter().max_by_key(|(_, _, last)| *last)?;
+        Some(Failing { attempt, since, began, last })
     }
 
     /// Decides whether what was seen is use, or a failure, at all: of a peer that scans it is neither.
@@ -376,16 +396,12 @@ fn difference(now: u64, before: u64) -> i64 {
 
 /// Attempts that ended without a success.
 fn ended_in_vain(tally: &Tally) -> u64 {
-    in_vain().map(|end| tally.attempts.ended(end).times).sum()
+    IN_VAIN.into_iter().map(|end| tally.attempts.ended(end).times).sum()
 }
 
 /// Segments with SYN of these.
 fn segments_in_vain(tally: &Tally) -> u64 {
-    in_vain().map(|end| tally.attempts.ended(end).segments).sum()
-}
-
-fn in_vain() -> impl Iterator<Item = AttemptEnd> {
-    [AttemptEnd::Refused, AttemptEnd::Unanswered, AttemptEnd::HalfOpen].into_iter()
+    IN_VAIN.into_iter().map(|end| tally.attempts.ended(end).segments).sum()
 }
 
 /// Open attempts for which no answer need be waited any more.

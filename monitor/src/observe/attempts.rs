@@ -49,6 +49,15 @@ pub struct StrayAnswer {
     pub port: u16,
 }
 
+/// What is rare of the attempts of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Odd {
+    /// How many were not followed, since too many were open.
+    pub not_followed: u64,
+    /// The last answer from elsewhere.
+    pub stray: Option<StrayAnswer>,
+}
+
 /// The attempts of a flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
@@ -56,10 +65,8 @@ pub struct Attempts {
     pub ended: Vec<(AttemptEnd, Ended)>,
     /// Those that are open, the first one first.
     pub open: Vec<OpenAttempt>,
-    /// How many were not followed, since too many were open.
-    pub not_followed: u64,
-    /// The last answer from elsewhere.
-    pub stray: Option<StrayAnswer>,
+    /// What else there is.
+    pub odd: Odd,
 }
 
 impl Attempts {
@@ -67,13 +74,5 @@ impl Attempts {
     pub fn ended(&self, end: AttemptEnd) -> Ended {
         let mut ended = self.ended.iter();
         ended.find(|(other, _)| *other == end).map(|(_, ended)| *ended).unwrap_or_default()
-    }
-
-    /// Whether there is nothing to say.
-    pub const fn is_empty(&self) -> bool {
-        self.ended.is_empty()
-            && self.open.is_empty()
-            && self.not_followed == 0
-            && self.stray.is_none()
     }
 }

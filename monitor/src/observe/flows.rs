@@ -4,7 +4,10 @@ use std::{iter, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{Attempts, Counters, Drop, FlowId, Happened, IcmpErrors, Outcome, Tally, subtract};
+use super::{
+    AttemptEnd, Attempts, Counters, Drop, Ended, FlowId, Happened, IcmpErrors, Odd, OpenAttempt,
+    Outcome, Tally, subtract,
+};
 
 /// What was counted, by flow: a table for each kind of counts, since few flows have all of them. A tally
 /// is put together when it is asked for: one for every flow at once would take several times the memory.
@@ -12,7 +15,9 @@ use super::{Attempts, Counters, Drop, FlowId, Happened, IcmpErrors, Outcome, Tal
 pub struct Flows {
     wire: Table<Wire>,
     sockets: Table<Sockets>,
-    attempts: Table<Attempts>,
+    open: Table<OpenAttempt>,
+    ended: Table<(AttemptEnd, Ended)>,
+    odd: Table<Odd>,
     dropped: Table<Drop>,
     icmp: Table<IcmpErrors>,
     happened: Table<(What, Happened)>,
@@ -92,10 +97,22 @@ impl Flows {
         self.sockets.push((flow, sockets));
     }
 
-    /// Takes in the attempts of a flow, once for a flow.
-    pub fn add_attempts(&mut self, flow: FlowId, attempts: Attempts) {
-        if !attempts.is_empty() {
-            self.attempts.push((flow, attempts));
+    /// Takes in an attempt that is open.
+    pub fn add_open(&mut self, flow: FlowId, attempt: OpenAttempt) {
+        self.open.push((flow, attempt));
+    }
+
+    /// Takes in attempts that ended alike, where there are any.
+    pub fn add_ended(&mut self, flow: FlowId, end: AttemptEnd, ended: Ended) {
+        if ended.times > 0 {
+            self.ended.push((flow, (end, ended)));
+        }
+    }
+
+    /// Takes in what is rare of attempts, once for a flow.
+    pub fn add_odd(&mut self, flow: FlowId, odd: Odd) {
+        if odd != Odd::default() {
+            self.odd.push((flow, odd));
         }
     }
 
@@ -121,7 +138,9 @@ impl Flows {
     pub fn complete(mut self) -> Self {
         self.wire.sort_unstable_by_key(|(flow, _)| *flow);
         self.sockets.sort_unstable_by_key(|(flow, _)| *flow);
-        self.attempts.sort_unstable_by_key(|(flow, _)| *flow);
+        self.open.sort_unstable_by_key(|(flow, open)| (*flow, open.began, open.port));
+        self.ended.sort_unstable_by_key(|(flow, (end, _))| (*flow, *end));
+        self.odd.sort_unstable_by_key(|(flow, _)| *flow);
         // In place, and what is told of one flow always in the same order.
         self.dropped.sort_unstable_by(|(a, one), (b, other)| {
             let one = (a, &one.reason, one.received, one.opening);
@@ -146,7 +165,9 @@ impl Flows {
         let mut rest = Rest::of(self);
         skip(&mut rest.wire, flow);
         skip(&mut rest.sockets, flow);
-        skip(&mut rest.attempts, flow);
+        skip(&mut rest.open, flow);
+        skip(&mut rest.ended, flow);
+        skip(&mut rest.odd, flow);
         skip(&mut rest.dropped, flow);
         skip(&mut rest.icmp, flow);
         skip(&mut rest.happened, flow);
@@ -158,9 +179,14 @@ impl Flows {
         self.wire.iter()
     }
 
-    /// The attempts of flows, in order.
-    pub fn attempts(&self) -> impl Iterator<Item = &(FlowId, Attempts)> {
-        self.attempts.iter()
+    /// The attempts that are open.
+    pub fn open_attempts(&self) -> impl Iterator<Item = &(FlowId, OpenAttempt)> {
+        self.open.iter()
+    }
+
+    /// The attempts that ended, by flow and how.
+    pub fn ended_attempts(&self) -> impl Iterator<Item = &(FlowId, (AttemptEnd, Ended))> {
+        self.ended.iter()
     }
 
     /// Everything that was dropped.
@@ -177,7 +203,9 @@ impl Flows {
     pub fn retain(&mut self, keep: impl Fn(&FlowId) -> bool) {
         self.wire.retain(|(flow, _)| keep(flow));
         self.sockets.retain(|(flow, _)| keep(flow));
-        self.attempts.retain(|(flow, _)| keep(flow));
+        self.open.retain(|(flow, _)| keep(flow));
+        self.ended.retain(|(flow, _)| keep(flow));
+        self.odd.retain(|(flow, _)| keep(flow));
         self.dropped.retain(|(flow, _)| keep(flow));
         self.icmp.retain(|(flow, _)| keep(flow));
         self.happened.retain(|(flow, _)| keep(flow));
@@ -196,7 +224,10 @@ impl FromIterator<(FlowId, Tally)> for Flows {
             flows.add_happened(flow, What::Retransmitted, tally.retransmitted);
             flows.dropped.extend(tally.dropped.into_iter().map(|drop| (flow, drop)));
             flows.icmp.extend(tally.icmp.into_iter().map(|errors| (flow, errors)));
-            flows.add_attempts(flow, tally.attempts);
+            let Attempts { ended, open, odd } = tally.attempts;
+            ended.into_iter().for_each(|(end, ended)| flows.add_ended(flow, end, ended));
+            open.into_iter().for_each(|open| flows.add_open(flow, open));
+            flows.add_odd(flow, odd);
             flows.add_sockets(flow, tally.sockets);
             flows.add_wire(flow, tally.wire);
         }
@@ -208,7 +239,9 @@ impl FromIterator<(FlowId, Tally)> for Flows {
 struct Rest<'a> {
     wire: &'a [(FlowId, Wire)],
     sockets: &'a [(FlowId, Sockets)],
-    attempts: &'a [(FlowId, Attempts)],
+    open: &'a [(FlowId, OpenAttempt)],
+    ended: &'a [(FlowId, (AttemptEnd, Ended))],
+    odd: &'a [(FlowId, Odd)],
     dropped: &'a [(FlowId, Drop)],
     icmp: &'a [(FlowId, IcmpErrors)],
     happened: &'a [(FlowId, (What, Happened))],
@@ -216,15 +249,17 @@ struct Rest<'a> {
 
 impl<'a> Rest<'a> {
     fn of(flows: &'a Flows) -> Self {
-        let Flows { wire, sockets, attempts, dropped, icmp, happened } = flows;
-        Self { wire, sockets, attempts, dropped, icmp, happened }
+        let Flows { wire, sockets, open, ended, odd, dropped, icmp, happened } = flows;
+        Self { wire, sockets, open, ended, odd, dropped, icmp, happened }
     }
 
     fn next(&self) -> Option<FlowId> {
         let heads = [
             self.wire.first().map(|(flow, _)| *flow),
             self.sockets.first().map(|(flow, _)| *flow),
-            self.attempts.first().map(|(flow, _)| *flow),
+            self.open.first().map(|(flow, _)| *flow),
+            self.ended.first().map(|(flow, _)| *flow),
+            self.odd.first().map(|(flow, _)| *flow),
             self.dropped.first().map(|(flow, _)| *flow),
             self.icmp.first().map(|(flow, _)| *flow),
             self.happened.first().map(|(flow, _)| *flow),
@@ -236,7 +271,11 @@ impl<'a> Rest<'a> {
         let mut tally = Tally {
             wire: take(&mut self.wire, flow).next().cloned().unwrap_or_default(),
             sockets: take(&mut self.sockets, flow).next().copied().unwrap_or_default(),
-            attempts: take(&mut self.attempts, flow).next().cloned().unwrap_or_default(),
+            attempts: Attempts {
+                ended: take(&mut self.ended, flow).copied().collect(),
+                open: take(&mut self.open, flow).copied().collect(),
+                odd: take(&mut self.odd, flow).next().copied().unwrap_or_default(),
+            },
             dropped: take(&mut self.dropped, flow).cloned().collect(),
             icmp: take(&mut self.icmp, flow).cloned().collect(),
             ..Tally::default()

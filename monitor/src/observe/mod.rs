@@ -15,7 +15,7 @@ use std::{
     sync::Arc,
 };
 
-pub use attempts::{Attempts, Ended, OpenAttempt, StrayAnswer};
+pub use attempts::{Attempts, Ended, Odd, OpenAttempt, StrayAnswer};
 pub use flows::{Flows, Sockets, What, Wire};
 use jiff::Timestamp;
 pub use monitor_common::{AttemptEnd, Counters, IcmpKind, Loss, Outcome, Side, Transport};

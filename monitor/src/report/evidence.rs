@@ -22,7 +22,7 @@ pub struct Evidence {
     #[serde(default)]
     pub icmp: IcmpTotals,
     /// What became of attempts to connect, as the wire shows it: `completed`, `refused`, `unanswered`,
-    /// `half-open` (answered, and the asker did not go on), `probed` (answered, and the asker ended it before a
+    /// `half-open` (answered, and the asker did not go on), `probed` (answered, and the asker reset it before a
     /// byte of data passed).
     #[serde(default)]
     pub attempts: BTreeMap<String, u64>,

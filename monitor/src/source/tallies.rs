@@ -15,8 +15,8 @@ use crate::{
     discrepancy::ANSWER_GRACE,
     kernel::{Ages, Attachments, Reasons},
     observe::{
-        AttemptEnd, Attempts, Drop, Ended, FlowId, Flows, Happened, IcmpErrors, OpenAttempt,
-        Outcome, Side, Sockets, StrayAnswer, Transport, What, Wire,
+        AttemptEnd, Drop, Ended, FlowId, Flows, Happened, IcmpErrors, Odd, OpenAttempt, Outcome,
+        Side, Sockets, StrayAnswer, Transport, What, Wire,
     },
 };
 
@@ -25,7 +25,6 @@ pub(super) struct Tallies<'a> {
     flows: Flows,
     /// Attempts of this host, begun or not.
     asked: HashMap<FlowId, Happened>,
-    attempts: HashMap<FlowId, Attempts>,
     attachments: &'a Attachments,
     ages: Ages,
     now: Timestamp,
@@ -34,14 +33,7 @@ pub(super) struct Tallies<'a> {
 impl<'a> Tallies<'a> {
     /// Nothing yet.
     pub(super) fn new(attachments: &'a Attachments, ages: Ages, now: Timestamp) -> Self {
-        Self {
-            flows: Flows::default(),
-            asked: HashMap::new(),
-            attempts: HashMap::new(),
-            attachments,
-            ages,
-            now,
-        }
+        Self { flows: Flows::default(), asked: HashMap::new(), attachments, ages, now }
     }
 
     /// What was seen of a flow on the wire.
@@ -130,14 +122,14 @@ impl<'a> Tallies<'a> {
         if is_over(&attempt, now) {
             return Some(handshake.state());
         }
-        self.attempts.entry(flow).or_default().open.push(attempt);
+        self.flows.add_open(flow, attempt);
         None
     }
 
     /// What became of the attempts of a flow.
     pub(super) fn ended_attempts(&mut self, key: &FlowKey, counts: &AttemptCounts) {
         let Some(flow) = flow_id(key) else { return };
-        let ended = AttemptEnd::ALL.into_iter().filter_map(|end| {
+        for end in AttemptEnd::ALL {
             let index = end as usize;
             let ended = Ended {
                 times: counts.ended[index],
@@ -145,16 +137,14 @@ impl<'a> Tallies<'a> {
                 began: self.at(counts.began[index]),
                 last: self.at(counts.last[index]),
             };
-            (ended.times > 0).then_some((end, ended))
+            self.flows.add_ended(flow, end, ended);
+        }
+        let stray = self.at(counts.stray).map(|at| StrayAnswer {
+            at,
+            from: address(counts.stray_address),
+            port: u16::try_from(counts.stray_port).unwrap_or(0),
         });
-        let ended: Vec<_> = ended.collect();
-        let port = u16::try_from(counts.stray_port).unwrap_or(0);
-        let stray = self.at(counts.stray);
-        let stray = stray.map(|at| StrayAnswer { at, from: address(counts.stray_address), port });
-        let attempts = self.attempts.entry(flow).or_default();
-        attempts.ended = ended;
-        attempts.not_followed = counts.not_followed;
-        attempts.stray = stray;
+        self.flows.add_odd(flow, Odd { not_followed: counts.not_followed, stray });
     }
 
     /// All maps are read.
@@ -162,11 +152,6 @@ impl<'a> Tallies<'a> {
         #[expect(clippy::iter_over_hash_type, reason = "the flows are sorted afterwards")]
         for (flow, asked) in self.asked {
             self.flows.add_happened(flow, What::NotBegun, asked);
-        }
-        #[expect(clippy::iter_over_hash_type, reason = "the flows are sorted afterwards")]
-        for (flow, mut attempts) in self.attempts {
-            attempts.open.sort_unstable_by_key(|attempt| (attempt.began, attempt.port));
-            self.flows.add_attempts(flow, attempts);
         }
         self.flows.complete()
     }
