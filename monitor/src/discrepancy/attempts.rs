@@ -70,7 +70,7 @@ pub(super) struct Failing {
 pub(super) struct History {
     parts: VecDeque<Part>,
     run: Option<Failure>,
-    mixed: Option<Mixed>,
+    mixed: Option<Box<Mixed>>,
     /// When the flow was last mixed.
     calm_since: Option<Timestamp>,
     told: State,
@@ -132,7 +132,7 @@ impl History {
 
     /// The failures that the verdict rests on, and the share of those of a flow that works in part.
     pub(super) fn failing(&self) -> Option<(Failure, Option<Share>)> {
-        let failure = self.mixed.map(|mixed| mixed.failure).or(self.run);
+        let failure = self.mixed.as_ref().map(|mixed| mixed.failure).or(self.run);
         match self.told {
             State::NoneFails => None,
             State::SomeFail => failure.map(|failure| (failure, Some(self.share()))),
@@ -152,7 +152,7 @@ impl History {
     }
 
     /// What failed until now was no failure.
-    pub(super) const fn forgive(&mut self) {
+    pub(super) fn forgive(&mut self) {
         self.run = None;
         self.mixed = None;
         self.told = State::NoneFails;
@@ -172,7 +172,7 @@ impl History {
             mixed.apart = mixed.apart.max(apart);
             mixed.succeeded = 0;
         } else if is_beside || self.recovered.is_some_and(remembers) && self.run.is_none() {
-            self.mixed = Some(Mixed { failure: run, apart, succeeded: 0 });
+            self.mixed = Some(Box::new(Mixed { failure: run, apart, succeeded: 0 }));
             if self.calm_since.is_none_or(|calm| last.duration_since(calm) >= STEADY) {
                 self.told_since = None;
             }
@@ -190,14 +190,14 @@ impl History {
     }
 
     fn settle(&mut self, now: Timestamp) {
-        let is_calm = |mixed: &mut Mixed| {
+        let is_calm = |mixed: &mut Box<Mixed>| {
             let calm = CALM.max(mixed.apart.saturating_mul(2));
             now.duration_since(mixed.failure.last) >= calm && mixed.succeeded >= ENOUGH
         };
         if self.mixed.take_if(is_calm).is_some() {
             self.calm_since = Some(now);
         }
-        let state = match (self.mixed, self.run) {
+        let state = match (&self.mixed, self.run) {
             (Some(_), Some(run)) if self.nothing_works(&run, now) => State::AllFail,
             (Some(_), _) => State::SomeFail,
             (None, Some(_)) => State::AllFail,
@@ -230,11 +230,14 @@ impl History {
                 last.failed += news.failed;
                 last.succeeded += news.succeeded;
             }
-            _ => self.parts.push_back(Part {
-                start: now,
-                failed: news.failed,
-                succeeded: news.succeeded,
-            }),
+            _ => {
+                self.parts.reserve_exact(1);
+                self.parts.push_back(Part {
+                    start: now,
+                    failed: news.failed,
+                    succeeded: news.succeeded,
+                });
+            }
         }
     }
 

@@ -4,10 +4,7 @@
 //! services that nobody is expected to ask for here. A peer whose services are all down asks only for those that
 //! it is expected to use, and asks again and again: that is no scan.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -36,32 +33,39 @@ pub struct Scanner {
 pub(super) fn scanners(snapshot: &Snapshot, matcher: &Matcher<'_>) -> Vec<Scanner> {
     let now = snapshot.taken;
     let is_recent = |at: Timestamp| now.duration_since(at) <= WITHIN;
-    let mut asked: BTreeMap<IpAddr, BTreeSet<FlowId>> = BTreeMap::new();
-    let mut note = |flow: &FlowId| _ = asked.entry(flow.peer).or_default().insert(*flow);
     let is_asked = |flow: &FlowId| flow.side == Side::Server && !flow.loopback;
-    let mut used: BTreeSet<FlowId> = BTreeSet::new();
+    // Lists, since a flood has as many peers as the map has flows.
+    let (mut asked, mut used) = (Vec::new(), Vec::new());
     for (flow, (end, ended)) in snapshot.flows.ended_attempts().filter(|(flow, _)| is_asked(flow)) {
         if *end == AttemptEnd::Completed {
-            used.insert(*flow);
+            used.push((flow.peer, *flow));
         } else if ended.last.is_some_and(is_recent) {
-            note(flow);
+            asked.push((flow.peer, *flow));
         }
     }
     for (flow, open) in snapshot.flows.open_attempts().filter(|(flow, _)| is_asked(flow)) {
         if is_recent(open.last) {
-            note(flow);
+            asked.push((flow.peer, *flow));
         }
     }
     for (flow, wire) in snapshot.flows.wire().filter(|(flow, _)| is_asked(flow)) {
         let is_silent = flow.transport == Transport::Udp && wire.transmitted.packets == 0;
         if is_silent && wire.last_received.is_some_and(is_recent) {
-            note(flow);
+            asked.push((flow.peer, *flow));
         }
     }
-    let is_unmatched = |flow: &&FlowId| matcher.matches(flow, &Tally::default()).is_empty();
-    let scans =
-        asked.into_iter().map(|(peer, flows)| (peer, &flows - &used)).filter(|(_, flows)| {
-            flows.len() >= SERVICES && flows.iter().filter(is_unmatched).count() >= UNMATCHED
-        });
-    scans.map(|(peer, flows)| Scanner { peer, ports: flows.len() }).collect()
+    used.sort_unstable();
+    asked.sort_unstable();
+    asked.dedup();
+    asked.retain(|flow| used.binary_search(flow).is_err());
+    let is_unmatched =
+        |(_, flow): &&(IpAddr, FlowId)| matcher.matches(flow, &Tally::default()).is_empty();
+    let by_peer = asked.chunk_by(|one, other| one.0 == other.0);
+    let scans = by_peer.filter(|flows| {
+        flows.len() >= SERVICES && flows.iter().filter(is_unmatched).count() >= UNMATCHED
+    });
+    let scanner = |flows: &[(IpAddr, FlowId)]| {
+        flows.first().map(|(peer, _)| Scanner { peer: *peer, ports: flows.len() })
+    };
+    scans.filter_map(scanner).collect()
 }

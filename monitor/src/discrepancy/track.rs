@@ -1,6 +1,6 @@
 //! What is seen of one flow, and what its attempts come to.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -63,11 +63,12 @@ pub struct Failure {
 /// The memory of one flow between snapshots.
 #[derive(Clone, Debug, Default)]
 pub struct Track {
-    seen: Option<(Counters, Counters)>,
+    /// Of what goes to the service and what comes from there: packets, SYN, SYN-ACK.
+    seen: [[u64; 3]; 2],
     history: History,
     counted: Counted,
     /// Open attempts that fail, by own address and the asker's port, with their segments.
-    overdue: BTreeMap<(IpAddr, u16), u64>,
+    overdue: Vec<(IpAddr, u16, u64)>,
     /// Segments with SYN of attempts that had failed when one last succeeded.
     segments_before: u64,
     /// Attempts that were never sent, likewise.
@@ -78,7 +79,7 @@ pub struct Track {
     /// Those of them that are known to have failed.
     unsent: u64,
     established: u64,
-    datagrams: Datagrams,
+    datagrams: Option<Box<Datagrams>>,
     layers: Layers,
     /// When the flow last worked, so far as it was no scan.
     used: Option<Timestamp>,
@@ -148,10 +149,11 @@ impl Track {
             self.layers.advance(tally);
         }
         self.history.forget(DEFAULT_WINDOW, now);
-        self.datagrams.forget(DEFAULT_WINDOW, now);
         match flow.transport {
             Transport::Udp => {
-                self.last_success = self.datagrams.advance(flow, tally, now).max(self.last_success);
+                let datagrams = self.datagrams.get_or_insert_default();
+                datagrams.forget(DEFAULT_WINDOW, now);
+                self.last_success = datagrams.advance(flow, tally, now).max(self.last_success);
             }
             Transport::Tcp => self.follow(flow, tally, route, now),
         }
@@ -208,22 +210,15 @@ impl Track {
         }
     }
 
-    /// Connections that are open: both ends talk, and nothing opens or ends.
+    /// Connections that are open: both ends talk, and nothing opens.
     fn note_open_connections(&mut self, flow: &FlowId, tally: &Tally) {
-        let (request, answer) = (*request(flow, tally), *answer(flow, tally));
-        let zero = (Counters::ZERO, Counters::ZERO);
-        let before = self.seen.replace((request, answer)).unwrap_or(zero);
-        let goes_on = |now: &Counters, before: &Counters| {
-            let same = [
-                (now.syn, before.syn),
-                (now.syn_ack, before.syn_ack),
-                (now.fin, before.fin),
-                (now.rst, before.rst),
-            ];
-            now.packets > before.packets && same.iter().all(|(now, before)| now == before)
-        };
+        let counted = |counters: &Counters| [counters.packets, counters.syn, counters.syn_ack];
+        let seen = [counted(request(flow, tally)), counted(answer(flow, tally))];
+        let before = std::mem::replace(&mut self.seen, seen);
+        let goes_on =
+            |now: [u64; 3], before: [u64; 3]| now[0] > before[0] && now[1..] == before[1..];
         let is_opening = tally.attempts.open.iter().any(|attempt| attempt.acknowledged.is_none());
-        if goes_on(&request, &before.0) && goes_on(&answer, &before.1) && !is_opening {
+        if goes_on(seen[0], before[0]) && goes_on(seen[1], before[1]) && !is_opening {
             self.last_success = self.last_success.max(last_answer(flow, tally));
         }
     }
@@ -255,15 +250,18 @@ impl Track {
                 }
             }
         }
-        let known = std::mem::take(&mut self.overdue);
+        // Exactly as many: in a flood every flow has one.
+        let known = std::mem::replace(&mut self.overdue, Vec::with_capacity(overdue.len()));
         for open in overdue {
-            let connection = (open.own, open.port);
-            if known.get(&connection).is_none_or(|segments| open.segments > *segments) {
+            let is_known = |known: &(IpAddr, u16, u64)| {
+                (known.0, known.1) == (open.own, open.port) && known.2 >= open.segments
+            };
+            if !known.iter().any(is_known) {
                 let attempt =
                     if open.answered.is_some() { Attempt::HalfOpen } else { Attempt::Unanswered };
                 all.push((attempt, open.began, open.last));
             }
-            self.overdue.insert(connection, open.segments);
+            self.overdue.push((open.own, open.port, open.segments));
         }
         let more = hidden.map_or(0, |(times, _)| times);
         if let Some((_, since)) = hidden
@@ -283,7 +281,9 @@ impl Track {
             self.scanned |= self.used.is_none();
             self.last_success = self.used;
             self.history.forgive();
-            self.datagrams.forgive();
+            if let Some(datagrams) = &mut self.datagrams {
+                datagrams.forgive();
+            }
             return;
         }
         let is_settled = |at: Timestamp| now.duration_since(at) > WITHIN;
@@ -301,7 +301,7 @@ impl Track {
     /// Attempts that fail, those included that could still be answered, and the share of those of a flow
     /// that works in part.
     pub fn failing(&self, tally: &Tally) -> Option<(Failure, Option<Share>)> {
-        if let Some(failure) = self.datagrams.failing() {
+        if let Some(failure) = self.datagrams.as_ref().and_then(|datagrams| datagrams.failing()) {
             return Some((failure, None));
         }
         let (failure, share) = self.history.failing()?;
