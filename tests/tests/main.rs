@@ -43,6 +43,8 @@ mod names;
 #[cfg(test)]
 mod others;
 #[cfg(test)]
+mod outcomes;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod probe;
