@@ -9,6 +9,8 @@ mod between;
 #[cfg(test)]
 mod causes;
 #[cfg(test)]
+mod cgroups;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod datagrams;

@@ -128,7 +128,10 @@ impl Changes {
                 Change::Opened(finding) | Change::Altered(finding, ..) => {
                     self.logged.insert(place.clone(), finding.clone());
                 }
-                Change::Closed(..) | Change::LeftOut(_) => _ = self.logged.remove(place),
+                Change::Closed(..) => {
+                    self.logged.remove(place);
+                }
+                Change::LeftOut(_) => {}
             }
         }
         let left_out = (left_out > 0).then_some(Change::LeftOut(left_out));
