@@ -1,6 +1,6 @@
 //! The daemon's work, a step at a time: read the counts, judge them, hand out the report.
 
-use std::path::PathBuf;
+use std::{cell::LazyCell, path::PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     discrepancy::Ledger,
-    expect::{Expectation, Standing, documented_ports, expectations},
+    expect::{Expectation, Matcher, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
     logging,
     names::{Known, KnownNames, Resolver},
@@ -117,10 +117,12 @@ impl Daemon {
         let Self { plan, started, host, .. } = self;
         let now = self.clock.now();
         self.ledger.wake(now);
-        let snapshot = self.source.snapshot(now, self.ledger.follows_sessions())?;
         let known = plan.resolver.known();
         let addresses = |known: &Known| known.addresses.iter().copied().collect();
         let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
+        let matcher = LazyCell::new(|| Matcher::new(&plan.expectations, &names));
+        let is_stranger = |flow: &_, tally: &_| matcher.matches(flow, tally).is_empty();
+        let snapshot = self.source.snapshot(now, self.ledger.follows_sessions(), is_stranger)?;
         let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
         let failing = assessment.judgements.iter().flatten().flat_map(|said| &said.failing);
         self.source.ask_routes(failing.map(|failing| failing.flow.peer));
