@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Steps},
     config::{self, Config},
     discrepancy::Ledger,
     expect::{Expectation, Matcher, Standing, documented_ports, expectations},
@@ -36,6 +36,7 @@ pub struct Options {
 pub struct Daemon {
     options: Options,
     clock: Clock,
+    steps: Steps,
     started: Timestamp,
     host: String,
     source: KernelSource,
@@ -95,6 +96,7 @@ impl Daemon {
         Ok(Self {
             options,
             clock,
+            steps: Steps::default(),
             started,
             host: host_name(),
             source,
@@ -116,6 +118,10 @@ impl Daemon {
         }
         let Self { plan, started, host, .. } = self;
         let now = self.clock.now();
+        if let Some(by) = self.steps.step(now, self.clock.since_boot()) {
+            tracing::warn!("the clock was set by {by:#}: failures are as old as they were");
+            self.ledger.set_clock(by);
+        }
         self.ledger.wake(now);
         let known = plan.resolver.known();
         let addresses = |known: &Known| known.addresses.iter().copied().collect();

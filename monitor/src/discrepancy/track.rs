@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DEFAULT_WINDOW, Difference, evidence, layers::Layers};
+use super::{DEFAULT_WINDOW, Difference, evidence, layers::Layers, moved_by};
 use crate::observe::{Counters, FlowId, NO_PORT, Outcome, Route, Side, Tally, Transport, UNTOLD};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
@@ -276,6 +276,14 @@ impl Track {
                 ..failure
             },
         })
+    }
+
+    /// The clock was set by so much.
+    pub(super) fn set_clock(&mut self, by: SignedDuration) {
+        for failure in [&mut self.pending, &mut self.failure].into_iter().flatten() {
+            failure.since = moved_by(failure.since, by);
+            failure.last = moved_by(failure.last, by);
+        }
     }
 
     /// The pending attempts failed.
