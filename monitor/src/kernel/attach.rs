@@ -255,7 +255,7 @@ impl Attached {
                         // where the kernel has it.
                         |error| {
                             attach_tcx(object, program, &self.interface, direction)
-                                .map_err(|_| error)
+                                .map_err(|_no_tcx| error)
                         },
                     )
                 }
