@@ -68,6 +68,8 @@ pub struct Offsets {
     /// How many arguments the tracepoint `kfree_skb` has: the third is the reason, the fourth the
     /// receiving socket.
     pub drop_arguments: u32,
+    /// How many arguments the tracepoint `tcp_retransmit_skb` has: the third is the error of sending.
+    pub retransmit_arguments: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 28 * 4 && align_of::<Offsets>() == 4);
+const _: () = assert!(size_of::<Offsets>() == 29 * 4 && align_of::<Offsets>() == 4);

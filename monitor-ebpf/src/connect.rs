@@ -5,7 +5,7 @@
 //! before there is a packet or a new state of the socket. The difference between what was asked for and
 //! what began is these attempts. (`fexit` of `tcp_v4_connect` would tell the error too, but not every
 //! kernel or hypervisor allows it.)
-//! It cannot see: the error, which the route at that moment tells; datagrams; sockets of MPTCP; attempts
+//! It cannot see: the error, which the route at that moment tells; datagrams; attempts
 //! that a security module refuses, and those whose address another program changes.
 //!
 //! It fires for every namespace of the machine.
@@ -18,14 +18,13 @@ use aya_ebpf::{
 use monitor_common::{Event, FlowKey, Side, Transport};
 
 use crate::{
-    connection::{CLOSED, SYN_SENT, addresses, peer4, peer6},
+    connection::{CLOSED, SYN_SENT, addresses, is_tcp, peer4, peer6},
     maps::{count_begun, count_event, documented, is_probe},
     memory::{Namespace, argument, field, namespace_of_socket, offset, read},
 };
 
 /// Let the attempt go on.
 const ALLOW: i32 = 1;
-const TCP: u16 = 6;
 
 #[cgroup_sock_addr(connect4)]
 fn connect4(context: SockAddrContext) -> i32 {
@@ -49,11 +48,10 @@ fn count(context: &SockAddrContext, peer: impl Fn(u64) -> [u64; 2]) {
         return;
     }
     let socket: u64 = field(attempt, offset!(attempt_socket));
-    let protocol: u16 = field(socket, offset!(socket_protocol));
     if is_probe(field(socket, offset!(socket_port))) {
         return;
     }
-    if protocol == TCP && namespace_of_socket(socket) == Namespace::Watched {
+    if is_tcp(socket) && namespace_of_socket(socket) == Namespace::Watched {
         let flow = FlowKey::new(peer(address), port, Transport::Tcp, Side::Client, false);
         count_event(flow, Event::Attempt);
     }
@@ -78,7 +76,7 @@ fn attempt(socket: u64) -> Option<FlowKey> {
     if !documented(Transport::Tcp, port) || is_probe(field(socket, offset!(socket_port))) {
         return None;
     }
-    if namespace_of_socket(socket) != Namespace::Watched {
+    if !is_tcp(socket) || namespace_of_socket(socket) != Namespace::Watched {
         return None;
     }
     let (peer, _) = addresses(socket)?;

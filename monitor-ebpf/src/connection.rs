@@ -4,6 +4,8 @@
 //! it.
 //! It cannot see: attempts that fail before the socket has a state (no route), connections that were
 //! half open when a listener's queue was full, and UDP.
+//! A connection of MPTCP changes state once for each of its TCP connections, which are what is counted,
+//! and once more for the whole.
 //!
 //! It fires for every namespace of the machine.
 
@@ -20,6 +22,8 @@ pub(crate) const SYN_SENT: u64 = 2;
 const SYN_RECEIVED: u64 = 3;
 pub(crate) const CLOSED: u64 = 7;
 
+const TCP: u16 = 6;
+
 const IPV4: u16 = 2;
 const IPV6: u16 = 10;
 
@@ -34,6 +38,9 @@ fn connection(context: RawTracePointContext) -> i32 {
     let arguments = context.as_ptr().cast();
     let socket = argument(arguments, 0);
     let (old, new) = (argument(arguments, 1), argument(arguments, 2));
+    if !is_tcp(socket) {
+        return 0;
+    }
     let error: u32 = match (old, field(socket, offset!(socket_error))) {
         // An ICMP is kept as a soft error while the attempt goes on, until the program gives up.
         (SYN_SENT, 0) => field(socket, offset!(socket_soft_error)),
@@ -81,11 +88,11 @@ pub(crate) enum End {
 }
 
 /// The flow of a TCP socket of the watched namespace on a documented port. A connection of the host
-/// with itself is told once, from its server's end.
+/// with itself is of its server's flow: it is established once, and either end can be the one that it breaks at.
 #[inline(always)]
 pub(crate) fn flow_of_socket(socket: u64, end: End) -> Option<FlowKey> {
     let peer_port = u16::from_be(field(socket, offset!(socket_peer_port)));
-    let own_port: u16 = field(socket, offset!(socket_port));
+    let own_port = own_port(socket);
     let to_service = documented(Transport::Tcp, peer_port) && end != End::Accepted;
     let from_service = documented(Transport::Tcp, own_port) && end != End::Opened;
     if !(to_service || from_service) || is_probe(own_port) {
@@ -95,17 +102,37 @@ pub(crate) fn flow_of_socket(socket: u64, end: End) -> Option<FlowKey> {
         return None;
     }
     let (peer, own) = addresses(socket)?;
-    if peer == own {
-        return (end == End::Accepted && !is_probe(peer_port))
-            .then(|| FlowKey::new(peer, own_port, Transport::Tcp, Side::Server, true));
+    if peer == own && (end == End::Opened || is_probe(peer_port)) {
+        return None;
     }
-    let to = FlowKey::new(peer, peer_port, Transport::Tcp, Side::Client, false);
-    let from = FlowKey::new(peer, own_port, Transport::Tcp, Side::Server, false);
+    let (to_side, loopback) =
+        if peer == own { (Side::Server, true) } else { (Side::Client, false) };
+    let to = FlowKey::new(peer, peer_port, Transport::Tcp, to_side, loopback);
+    let from = FlowKey::new(peer, own_port, Transport::Tcp, Side::Server, loopback);
     match end {
         End::Opened => Some(to),
         End::Accepted => Some(from),
+        // Where flows are known for both ports, the lower one is more likely the service's.
+        End::Unknown if from_service && own_port < peer_port && is_known(&from) => Some(from),
         End::Unknown if to_service && is_known(&to) => Some(to),
         End::Unknown => (from_service && is_known(&from)).then_some(from),
+    }
+}
+
+/// Whether a socket is of TCP itself.
+#[inline(always)]
+pub(crate) fn is_tcp(socket: u64) -> bool {
+    let protocol: u16 = field(socket, offset!(socket_protocol));
+    protocol == TCP
+}
+
+/// The local port of a socket. One that is closed has given it back by the time that its state changes, and
+/// only the port that its segments were sent from is left.
+#[inline(always)]
+fn own_port(socket: u64) -> u16 {
+    match field(socket, offset!(socket_port)) {
+        0 => u16::from_be(field(socket, offset!(socket_source_port))),
+        port => port,
     }
 }
 

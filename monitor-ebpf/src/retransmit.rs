@@ -2,7 +2,8 @@
 //!
 //! Why this hook: it tells a segment that is sent again from one that is new, which the wire alone
 //! does not.
-//! It cannot see: what peers send again, and whether a segment was lost or only late.
+//! It cannot see: what peers send again, and whether a segment was lost or only late. Since 6.18 it also fires where
+//! the segment could not be sent, and says so.
 //!
 //! It fires for every namespace of the machine.
 
@@ -16,9 +17,17 @@ use crate::{
 
 const SYN_SENT: u8 = 2;
 
+/// An error is an `int`: the upper half of its word is not said to be clean.
+const ERROR: u64 = 0xffff_ffff;
+
 #[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
 fn retransmit(context: RawTracePointContext) -> i32 {
-    let socket = argument(context.as_ptr().cast(), 0);
+    let arguments = context.as_ptr().cast();
+    let socket = argument(arguments, 0);
+    // The verifier knows the number, and does not look at a branch that is never taken.
+    if offset!(retransmit_arguments) >= 3 && argument(arguments, 2) & ERROR != 0 {
+        return 0;
+    }
     let state: u8 = field(socket, offset!(socket_state));
     let is_opening = state == SYN_SENT;
     let end = if is_opening { End::Opened } else { End::Unknown };

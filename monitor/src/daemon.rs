@@ -1,15 +1,15 @@
 //! The daemon's work, a step at a time: read the counts, judge them, hand out the report.
 
-use std::path::PathBuf;
+use std::{cell::LazyCell, path::PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Steps},
     config::{self, Config},
     discrepancy::Ledger,
-    expect::{Expectation, Standing, documented_ports, expectations},
+    expect::{Expectation, Matcher, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
     logging,
     names::{Known, KnownNames, Resolver},
@@ -36,6 +36,7 @@ pub struct Options {
 pub struct Daemon {
     options: Options,
     clock: Clock,
+    steps: Steps,
     started: Timestamp,
     host: String,
     source: KernelSource,
@@ -95,6 +96,7 @@ impl Daemon {
         Ok(Self {
             options,
             clock,
+            steps: Steps::default(),
             started,
             host: host_name(),
             source,
@@ -116,11 +118,17 @@ impl Daemon {
         }
         let Self { plan, started, host, .. } = self;
         let now = self.clock.now();
+        if let Some(by) = self.steps.step(now, self.clock.since_boot()) {
+            tracing::warn!("the clock was set by {by:#}: failures are as old as they were");
+            self.ledger.set_clock(by);
+        }
         self.ledger.wake(now);
-        let snapshot = self.source.snapshot(now, self.ledger.follows_sessions())?;
         let known = plan.resolver.known();
         let addresses = |known: &Known| known.addresses.iter().copied().collect();
         let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
+        let matcher = LazyCell::new(|| Matcher::new(&plan.expectations, &names));
+        let is_stranger = |flow: &_, tally: &_| matcher.matches(flow, tally).is_empty();
+        let snapshot = self.source.snapshot(now, self.ledger.follows_sessions(), is_stranger)?;
         let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
         let failing = assessment.judgements.iter().flatten().flat_map(|said| &said.failing);
         self.source.ask_routes(failing.map(|failing| failing.flow.peer));

@@ -61,7 +61,7 @@ pub use report::{
     Unexpected,
 };
 pub use screen::Screen;
-pub use sys::TcpInfo;
+pub use sys::{TcpInfo, multipath_socket};
 pub use tcp::{Exchange, Open, attempt, attempt_from, connect_from, listen, turned_away};
 pub use traffic::Traffic;
 pub use tun::Tun;

@@ -72,6 +72,14 @@ fn number(bytes: &[u8], at: usize) -> u32 {
     u32::from_ne_bytes(*bytes.get(at..).unwrap().first_chunk().unwrap())
 }
 
+/// A socket of MPTCP.
+pub fn multipath_socket() -> OwnedFd {
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+    // SAFETY: the call takes no address.
+    let fd = unsafe { libc::socket(libc::AF_INET, kind, libc::IPPROTO_MPTCP) };
+    own(check(fd).unwrap())
+}
+
 /// A socket for frames as they are, with the kernel's header for offloads before each.
 pub(crate) fn packet_socket() -> OwnedFd {
     const WITH_HEADER: c_int = 15;

@@ -9,6 +9,8 @@ mod between;
 #[cfg(test)]
 mod causes;
 #[cfg(test)]
+mod cgroups;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod datagrams;
@@ -42,6 +44,8 @@ mod metrics;
 mod names;
 #[cfg(test)]
 mod others;
+#[cfg(test)]
+mod outcomes;
 #[cfg(test)]
 mod page;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What does not fit is told, and nothing is concluded from it.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use tests::{
     AGENT, CLUSTER, Daemon, Pair, RawSocket, Wire, config,
     frame::{IPV4, SYN, TCP, ethernet, ipv4, tcp},
+    until,
 };
 
 #[test]
@@ -43,4 +44,39 @@ fn flows_beyond_the_map_are_lost_and_told() {
     );
     let full = daemon.series("backupflow_lost_total", &[("what", "flow-map-full")]);
     assert_eq!(full.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), [8.0]);
+}
+
+#[test]
+fn strangers_make_room_after_a_minute_and_nothing_stays_unknown() {
+    let pair = Pair::new();
+    let config = format!("{}\n[kernel]\nflows = 16\n", config::SQL_SERVER);
+    let daemon = Daemon::start(&pair.host, &config);
+    let raw = RawSocket::new(&pair.peer, "eth0");
+    let open = |from: [u8; 4]| {
+        let segment = tcp(40000, 50051, SYN, &[]);
+        let packet = ipv4(from.into(), [10, 20, 0, 1].into(), TCP, 0, 0, &segment);
+        raw.send(&ethernet(&[], IPV4, &packet));
+    };
+    let nothing = Wire::default();
+    open([10, 20, 0, 101]);
+    daemon.counts(AGENT, Wire::new(1, 54), nothing);
+    // Fifteen strangers take the rest, and ten find no room.
+    (1..=25).for_each(|last| open([192, 0, 2, last]));
+    let report = daemon.settles("the full map", |report| {
+        let lost = report.lost();
+        if lost.contains(&("flow-map-full", 10)) { Ok(()) } else { Err(format!("{lost:?}")) }
+    });
+    assert_eq!(report.flow_map.entries, 16);
+    daemon.verdict(CLUSTER, "unknown", None);
+    // All of them make room, and the peer that belongs here keeps its place.
+    until("room", Duration::from_secs(80), || match daemon.report().flow_map.entries {
+        1 => Ok(()),
+        other => Err(other),
+    });
+    (102..=105).for_each(|last| open([10, 20, 0, last]));
+    daemon.counts(AGENT, Wire::new(5, 5 * 54), nothing);
+    until("a verdict", Duration::from_secs(80), || {
+        let said = CLUSTER.find(&daemon.report()).verdict.clone();
+        if said == "idle" { Ok(()) } else { Err(said) }
+    });
 }

@@ -8,6 +8,7 @@ use tests::{
 };
 
 const FRAME: u64 = 54;
+const PUT_BEFORE: &str = "another program was put before it, and can hide packets";
 const TAKEN_AWAY: &str = "another program took it away";
 
 /// Sends attempts from a peer to the host.
@@ -104,7 +105,7 @@ fn programs_before_it_are_overtaken_and_after_it_left_alone() {
         3 * DEADLINE,
         || if first(&pair) == own { Ok(()) } else { Err(daemon.log()) },
     );
-    attached_again(&daemon, "another program was put before it, and can hide packets", 1);
+    attached_again(&daemon, PUT_BEFORE, 1);
     // What it dropped meanwhile was not seen; from now on, the daemon's program sees it first.
     counts(&daemon, 10);
     assert_eq!(before.packets(), 7);
@@ -112,6 +113,58 @@ fn programs_before_it_are_overtaken_and_after_it_left_alone() {
     counts(&daemon, 30);
     assert_eq!(before.packets(), 27);
     daemon.verdict(CLUSTER, "unknown", None);
+}
+
+#[test]
+fn filter_of_the_same_priority_before_it_is_overtaken() {
+    let pair = Pair::new();
+    let daemon = Daemon::start_with(&pair.host, config::SQL_SERVER, &["--attach", "clsact"]);
+    send(&pair, 10);
+    counts(&daemon, 10);
+    // The filter that came last is the first.
+    for direction in ["ingress", "egress"] {
+        let filter = format!("filter add dev eth0 {direction} prio 1 protocol all handle 1 bpf");
+        // Everything matches, and no filter after it is asked.
+        let matches = ["bytecode", "1,6 0 0 4294967295", "flowid", "1:1"];
+        let words: Vec<&str> = filter.split(' ').chain(matches).collect();
+        pair.host.run("tc", &words);
+    }
+    send(&pair, 7);
+    // It is said at once, and overtaken when ten seconds have passed since it was attached.
+    daemon.settles("what hides packets is seen", |report| {
+        let faults = report.coverage.iter().filter_map(|hook| hook.reason.as_deref());
+        let faults: Vec<&str> = faults.collect();
+        if faults == [PUT_BEFORE; 2] { Ok(()) } else { Err(format!("{faults:?}")) }
+    });
+    until("overtaking", 3 * DEADLINE, || {
+        let said = told(&daemon, "attached");
+        if said == 2 { Ok(()) } else { Err(daemon.log()) }
+    });
+    attached_again(&daemon, PUT_BEFORE, 2);
+    counts(&daemon, 10);
+    send(&pair, 20);
+    counts(&daemon, 30);
+    let said = daemon.verdict(CLUSTER, "unknown", None);
+    assert_eq!(said.evidence.reason.as_deref(), Some("not watched: eth0"));
+    // Nothing of the other's is changed, and the queueing discipline, which the daemon made, stays for it.
+    let (status, log) = daemon.stop();
+    assert!(status.success(), "{log}");
+    for direction in ["ingress", "egress"] {
+        let left = pair.host.tc(&format!("filter show dev eth0 {direction}"));
+        assert_eq!(left.matches("bytecode").count(), 1, "{left}");
+    }
+}
+
+#[test]
+fn filter_of_another_kind_with_the_first_priority_is_gone_before() {
+    let pair = Pair::new();
+    pair.host.tc("qdisc add dev eth0 clsact");
+    pair.host.tc("filter add dev eth0 ingress prio 1 protocol all u32 match u32 0 0 flowid 1:1");
+    let daemon = Daemon::start_with(&pair.host, config::SQL_SERVER, &["--attach", "clsact"]);
+    send(&pair, 10);
+    counts(&daemon, 10);
+    let report = daemon.next_report();
+    assert!(report.coverage.iter().all(|hook| hook.attached), "{:?}", report.coverage);
 }
 
 /// The number of the program that runs first on the way in.

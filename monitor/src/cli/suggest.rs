@@ -143,7 +143,7 @@ async fn count(ports: PortSet, mode: Mode, time: Duration) -> anyhow::Result<Sna
             () = source.interfaces_changed() => source.follow_interfaces(Clock.now()),
         }
     }
-    let snapshot = source.snapshot(Clock.now(), false);
+    let snapshot = source.snapshot(Clock.now(), false, |_, _| false);
     source.stop().await;
     Ok(snapshot?)
 }

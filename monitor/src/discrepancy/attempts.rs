@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Attempt, Failure};
+use super::{Attempt, Failure, moved_by};
 
 /// How long the end of a run is remembered.
 const MEMORY: SignedDuration = SignedDuration::from_hours(1);
@@ -149,6 +149,27 @@ impl History {
     /// That an attempt succeeded in an earlier run.
     pub(super) fn remember(&mut self, success: Option<Timestamp>) {
         self.success = self.success.max(success);
+    }
+
+    /// The clock was set by so much.
+    pub(super) fn set_clock(&mut self, by: SignedDuration) {
+        let times = [
+            &mut self.calm_since,
+            &mut self.told_since,
+            &mut self.recovered,
+            &mut self.success,
+            &mut self.failed,
+        ];
+        for time in times {
+            *time = time.map(|at| moved_by(at, by));
+        }
+        self.run = self.run.map(|run| run.moved_by(by));
+        if let Some(mixed) = &mut self.mixed {
+            mixed.failure = mixed.failure.moved_by(by);
+        }
+        for part in &mut self.parts {
+            part.start = moved_by(part.start, by);
+        }
     }
 
     /// What failed until now was no failure.

@@ -3,7 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Attempt, Failure, evidence, track::ANSWER_GRACE};
+use super::{Attempt, Failure, evidence, moved_by, track::ANSWER_GRACE};
 use crate::observe::{FlowId, Side, Tally};
 
 /// Questions in a row without an answer that are no accident: programs ask again after a loss.
@@ -113,6 +113,12 @@ impl Datagrams {
         self.failure = None;
         self.silent_since = None;
         self.answered = self.questions;
+    }
+
+    /// The clock was set by so much.
+    pub(super) fn set_clock(&mut self, by: SignedDuration) {
+        self.silent_since = self.silent_since.map(|at| moved_by(at, by));
+        self.failure = self.failure.map(|failure| failure.moved_by(by));
     }
 
     /// Ends a failure whose last datagram is as old as that.

@@ -5,12 +5,13 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Assessment, Cause, DEFAULT_WINDOW, Judgement, Memory, PeerCounts, Track, Unexpected, Verdict,
     gathered::{Gathered, failing},
     memory::Memories,
+    moved_by,
     past::{Pasts, Until},
     presence::{alternatives, alternatives_in_use},
     scan::scanners,
@@ -82,6 +83,14 @@ impl Ledger {
     /// Notes the time before each reading of the counts: more than a minute without one was not watched.
     pub fn wake(&mut self, now: Timestamp) {
         self.sight.watch.wake(now);
+    }
+
+    /// The clock was set by so much: what fails is as old as it was.
+    pub fn set_clock(&mut self, by: SignedDuration) {
+        self.tracks.values_mut().for_each(|track| track.set_clock(by));
+        self.sessions.set_clock(by);
+        let since = self.verdicts.values_mut().map(|(_, _, since)| since);
+        since.chain(self.strangers.values_mut()).for_each(|since| *since = moved_by(*since, by));
     }
 
     /// What the next run goes on with.

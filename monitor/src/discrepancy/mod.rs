@@ -27,7 +27,7 @@ mod worst;
 
 use std::fmt;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,11 @@ use crate::expect::DAILY;
 /// How long a success counts where the config says nothing, and how long a failure stays after the
 /// last attempt.
 const DEFAULT_WINDOW: SignedDuration = DAILY;
+
+/// A time that was read before the clock was set by so much.
+fn moved_by(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(at)
+}
 
 /// What is said of an expectation. The order is from good to bad.
 #[derive(

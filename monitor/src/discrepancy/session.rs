@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, mem, net::SocketAddr};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict};
+use super::{Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict, moved_by};
 use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Session, Snapshot, Tally};
 
 /// Retransmissions by timeout in a row, or segments that the firewall dropped, which prove something.
@@ -95,6 +95,14 @@ impl Sessions {
                     self.0.entry(flow).or_default().insert(ends, followed);
                 }
             }
+        }
+    }
+
+    /// The clock was set by so much.
+    pub(super) fn set_clock(&mut self, by: SignedDuration) {
+        for Followed { stuck, .. } in self.0.values_mut().flat_map(BTreeMap::values_mut) {
+            stuck.since = moved_by(stuck.since, by);
+            stuck.last = moved_by(stuck.last, by);
         }
     }
 

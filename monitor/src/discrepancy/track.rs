@@ -10,6 +10,7 @@ use super::{
     datagrams::Datagrams,
     evidence,
     layers::Layers,
+    moved_by,
     scan::WITHIN,
 };
 use crate::observe::{
@@ -58,6 +59,14 @@ pub struct Failure {
     pub last: Timestamp,
     /// SYN segments seen since then, each retransmission too, and attempts that were never sent.
     pub attempts: u64,
+}
+
+impl Failure {
+    /// The same after the clock was set by so much.
+    pub(super) fn moved_by(self, by: SignedDuration) -> Self {
+        let [since, began, last] = [self.since, self.began, self.last].map(|at| moved_by(at, by));
+        Self { since, began, last, ..self }
+    }
 }
 
 /// The memory of one flow between snapshots.
@@ -316,6 +325,17 @@ impl Track {
             Failure { last: failure.last.max(last.unwrap_or(failure.last)), attempts, ..failure },
             share,
         ))
+    }
+
+    /// The clock was set by so much.
+    pub(super) fn set_clock(&mut self, by: SignedDuration) {
+        self.history.set_clock(by);
+        if let Some(datagrams) = &mut self.datagrams {
+            datagrams.set_clock(by);
+        }
+        if let Some((since, _)) = &mut self.before_the_wire.since {
+            *since = moved_by(*since, by);
+        }
     }
 
     /// Leaves a success that is not after a moment to those who said then what the counts mean: that

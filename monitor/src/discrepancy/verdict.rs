@@ -8,7 +8,7 @@ use super::{
     Cause, Failing, Verdict,
     gathered::Gathered,
     presence::{self, Absence},
-    watch::Watch,
+    watch::{MAP_FULL, Watch},
 };
 use crate::{
     config::Peer,
@@ -57,7 +57,7 @@ impl Sight {
         let fault = if !faults.is_empty() {
             Some(format!("not watched: {}", faults.join(", ")))
         } else if is_lost {
-            Some("the flow map was full, new flows were not counted".to_owned())
+            Some(MAP_FULL.to_owned())
         } else {
             None
         };
@@ -86,7 +86,7 @@ impl Sight {
         }
         let horizon = presence::horizon(expectation, now);
         let recent = |at: Option<Timestamp>| at.is_some_and(|at| at >= horizon);
-        let fault = self.watch.last_fault();
+        let fault = self.watch.last_fault_but_full(now);
         let seen_since = |at: Timestamp| fault.is_none_or(|(until, _)| at > until);
         let absent = presence::absent(expectation, gathered, horizon);
         let last = gathered.last_success();
@@ -103,6 +103,8 @@ impl Sight {
         };
         // That a window has passed is a fact, whatever came after it.
         let is_fact = matches!(absence, Absence::Overdue(Some(_)));
+        let fault =
+            if matches!(absence, Absence::Overdue(_)) { self.watch.last_fault() } else { fault };
         if let Some((until, reason)) = fault
             && until >= horizon
             && !is_fact

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 /// The longest break that is none: a restart, or an upgrade.
 const RESTART: SignedDuration = SignedDuration::from_secs(60);
 
+/// What is said of a time in which new flows found no room.
+pub(super) const MAP_FULL: &str = "the flow map was full, new flows were not counted";
+
+/// How long after the last flow that found no room the map is taken for full.
+const FULL_FOR: SignedDuration = SignedDuration::from_mins(1);
+
 /// Blind times that are kept apart; the oldest ones become one, with what is between them.
 const MOST_BLIND: usize = 64;
 
@@ -101,8 +107,19 @@ impl Watch {
 
     /// The last time without sight while it ran: when it ended, and why it was so.
     pub(super) fn last_fault(&self) -> Option<(Timestamp, &str)> {
-        let faults = self.blind.iter().filter_map(|b| Some((b.until, b.reason.as_deref()?)));
+        self.faults().max_by_key(|(until, _)| *until)
+    }
+
+    /// The same for what is said of flows that are seen. A map that has room again hides none: those that were
+    /// in it were counted all the time, and the others are from their next packet.
+    pub(super) fn last_fault_but_full(&self, now: Timestamp) -> Option<(Timestamp, &str)> {
+        let has_room = |until| now.duration_since(until).abs() > FULL_FOR;
+        let faults = self.faults().filter(|(until, why)| *why != MAP_FULL || !has_room(*until));
         faults.max_by_key(|(until, _)| *until)
+    }
+
+    fn faults(&self) -> impl Iterator<Item = (Timestamp, &str)> {
+        self.blind.iter().filter_map(|b| Some((b.until, b.reason.as_deref()?)))
     }
 
     /// Whether all of a time was watched.

@@ -105,17 +105,21 @@ impl Attachments {
     }
 
     /// Finds what somebody else took away, or put a program before that can hide packets. It is not attached
-    /// any more then.
+    /// any more then, unless it is too early to overtake the other.
     pub fn find_lost(&mut self, object: &mut Object, now: Timestamp) -> Vec<Hook> {
         let mut lost = Vec::new();
         for (index, Attached { interface, hooks }) in &mut self.interfaces {
             for watched in hooks {
-                let Some(fault) = watched.fault(object, *index, now) else { continue };
-                if watched.is_filter() {
+                let Some(fault) = watched.fault(object, *index) else { continue };
+                if fault == PUT_BEFORE && now.duration_since(watched.since).abs() < FIRST_EVERY {
+                    lost.push(Hook { fault: Some(fault.to_owned()), ..watched.told(interface) });
+                    continue;
+                }
+                if watched.is_filter() && fault == TAKEN_AWAY {
                     self.made_qdiscs.remove(index);
                 }
                 tracing::warn!(interface = &*interface.name, hook = watched.hook, "{fault}");
-                watched.link = Err(fault);
+                watched.link = Err(fault.to_owned());
                 watched.since = now;
                 lost.push(watched.told(interface));
             }
@@ -162,21 +166,23 @@ impl Watched {
         self.link.as_ref().is_ok_and(|link| link.attach_type().is_ok())
     }
 
-    /// What somebody else did to a program that was attached. Where the interface is gone, nobody did.
-    fn fault(&self, object: &mut Object, index: u32, now: Timestamp) -> Option<String> {
+    /// What somebody else did to a program that was attached. Where the interface is gone, nobody did. Of two
+    /// filters with one priority, that which came last is the first.
+    fn fault(&self, object: &mut Object, index: u32) -> Option<&'static str> {
         self.link.as_ref().ok()?;
         let own = object.program(self.program).ok()?.info().ok()?.id();
-        if self.is_filter() {
+        let (is_there, is_first) = if self.is_filter() {
             let found = filter::program(index, self.direction, PRIORITY, HANDLE.into()).ok()?;
-            return (found != Some(own)).then(|| TAKEN_AWAY.to_owned());
+            let first = filter::first(index, self.direction).ok()?;
+            (found == Some(own), first == Some((PRIORITY, HANDLE.into())))
+        } else {
+            let programs = tcx::programs(index, self.direction).ok()?;
+            (programs.contains(&own), programs.first() == Some(&own))
+        };
+        if !is_there {
+            return Some(TAKEN_AWAY);
         }
-        let programs = tcx::programs(index, self.direction).ok()?;
-        if !programs.contains(&own) {
-            return Some(TAKEN_AWAY.to_owned());
-        }
-        let is_due = now.duration_since(self.since).abs() >= FIRST_EVERY;
-        let is_first = programs.first() == Some(&own);
-        (!is_first && is_due).then(|| PUT_BEFORE.to_owned())
+        (!is_first).then_some(PUT_BEFORE)
     }
 }
 
@@ -244,7 +250,14 @@ impl Attached {
                     })
                 }
                 Mode::Clsact => {
-                    attach_clsact(object, program, &self.interface, direction, made_qdiscs)
+                    attach_clsact(object, program, &self.interface, direction, made_qdiscs).or_else(
+                        // Another kind of filter can have the first priority, and what runs before all filters
+                        // where the kernel has it.
+                        |error| {
+                            attach_tcx(object, program, &self.interface, direction)
+                                .map_err(|_no_tcx| error)
+                        },
+                    )
                 }
             };
             let link = link.map_err(|error| in_full(&error));

@@ -149,7 +149,7 @@ fn connect(object: &mut Object, name: &'static str) -> Result<CgroupSockAddrLink
 }
 
 fn cgroup_root() -> Result<File, Error> {
-    let root = support::cgroup_root().ok_or(Error::Unsupported("cgroup v2 is not mounted"))?;
+    let root = support::cgroup_root().map_err(Error::Unsupported)?;
     File::open(root).map_err(|source| Error::Io { what: "opening the root of cgroup v2", source })
 }
 

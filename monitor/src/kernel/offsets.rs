@@ -101,6 +101,7 @@ fn offsets(btf: &Btf<'_>, watched_namespace: u32) -> Result<Offsets, BtfError> {
         namespace_inode: btf.offset("net", "ns.inum")?,
         watched_namespace,
         drop_arguments: btf.arguments("kfree_skb").unwrap_or(0),
+        retransmit_arguments: btf.arguments("tcp_retransmit_skb").unwrap_or(0),
     })
 }
 

@@ -150,9 +150,9 @@ fn cgroup() -> Check {
     let root = cgroup_root();
     Check {
         name: "cgroup v2",
-        good: root.is_some(),
-        found: root.map_or("not mounted".to_owned(), |root| root.display().to_string()),
-        without: "packets on the wire are counted all the same; the hook that tells what reaches a socket needs it",
+        good: root.is_ok(),
+        found: root.map_or_else(str::to_owned, |root| root.display().to_string()),
+        without: "packets on the wire are counted all the same; the hooks that tell what reaches a socket and what is attempted need it",
         required: false,
     }
 }
@@ -172,13 +172,37 @@ fn mounts() -> String {
     fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
 }
 
-/// Where the unified cgroup hierarchy is mounted.
-pub fn cgroup_root() -> Option<PathBuf> {
-    mounted(&mounts(), "cgroup2")
+const NO_CGROUP: &str = "cgroup v2 is not mounted";
+const ONLY_A_PART: &str = "only a part of the machine's cgroups is visible from this container: give it the machine's cgroup namespace (`cgroupns=host`)";
+
+/// The root of the machine's cgroups, or why it is not there. In a cgroup namespace of its own, a process
+/// sees its own cgroup as the root: what is attached there runs for nobody else.
+pub fn cgroup_root() -> Result<PathBuf, &'static str> {
+    // Of the machine's first process, where this one may see it.
+    let first = fs::read_to_string("/proc/1/mountinfo").unwrap_or_default();
+    machine_root(&mounts(), &first, Path::new("/proc/1/root"))
+}
+
+/// Among one's own mounts and those of another process, whose root is at a path.
+fn machine_root(own: &str, other: &str, at: &Path) -> Result<PathBuf, &'static str> {
+    let own: Vec<PathBuf> = all_mounted(own, "cgroup2").collect();
+    let reason = if own.is_empty() { NO_CGROUP } else { ONLY_A_PART };
+    let others = all_mounted(other, "cgroup2")
+        .filter_map(|mount| Some(at.join(mount.strip_prefix("/").ok()?)));
+    own.into_iter().chain(others).find(|mount| is_machine_root(mount)).ok_or(reason)
+}
+
+/// Every cgroup but the root of all has a type.
+fn is_machine_root(cgroup: &Path) -> bool {
+    cgroup.join("cgroup.controllers").exists() && !cgroup.join("cgroup.type").exists()
 }
 
 fn mounted(mountinfo: &str, kind: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
+    all_mounted(mountinfo, kind).next()
+}
+
+fn all_mounted(mountinfo: &str, kind: &str) -> impl Iterator<Item = PathBuf> {
+    mountinfo.lines().filter_map(move |line| {
         let (mount, source) = line.split_once(" - ")?;
         (source.split(' ').next()? == kind).then_some(())?;
         Some(PathBuf::from(mount.split(' ').nth(4)?))
@@ -187,9 +211,9 @@ fn mounted(mountinfo: &str, kind: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use std::{fs, path::PathBuf};
 
-    use super::mounted;
+    use super::{NO_CGROUP, ONLY_A_PART, machine_root, mounted};
 
     #[test]
     fn mounts_are_found_by_type() {
@@ -197,5 +221,33 @@ mod tests {
                          31 24 0:29 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
         assert_eq!(mounted(mountinfo, "cgroup2"), Some(PathBuf::from("/sys/fs/cgroup/unified")));
         assert_eq!(mounted(mountinfo, "bpf"), None);
+    }
+
+    #[test]
+    fn root_of_all_cgroups_is_told_from_a_part_of_them() {
+        let folder =
+            std::env::temp_dir().join(format!("backupflow-cgroups-{}", std::process::id()));
+        let line = |mount: &str| {
+            format!("31 24 0:29 / {}/{mount} rw - cgroup2 cgroup2 rw\n", folder.display())
+        };
+        for (cgroup, files) in [
+            ("part", &["cgroup.controllers", "cgroup.type"][..]),
+            ("whole", &["cgroup.controllers"]),
+            ("covered", &[]),
+        ] {
+            fs::create_dir_all(folder.join(cgroup)).unwrap();
+            for file in files {
+                fs::write(folder.join(cgroup).join(file), "").unwrap();
+            }
+        }
+        let (part, whole) = (line("covered") + &line("part"), line("whole"));
+        let root = "/".as_ref();
+        assert_eq!(machine_root("", "", root), Err(NO_CGROUP));
+        assert_eq!(machine_root(&part, "", root), Err(ONLY_A_PART));
+        assert_eq!(machine_root(&part, &part, root), Err(ONLY_A_PART));
+        let found = Ok(folder.join("whole"));
+        assert_eq!(machine_root(&(part.clone() + &whole), "", root), found);
+        assert_eq!(machine_root(&part, &whole, root), found);
+        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -24,6 +24,9 @@ use crate::{
 /// How long a flow has to be idle before it makes room for others.
 const EVICT_AFTER: SignedDuration = SignedDuration::from_mins(60);
 
+/// The same for one that belongs to no expectation: anybody can make those by the thousand.
+const EVICT_STRANGER_AFTER: SignedDuration = SignedDuration::from_mins(1);
+
 /// How often open connections are placed at most.
 const PLACE_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -115,8 +118,13 @@ impl KernelSource {
     }
 
     /// Everything that was counted until now. The open sessions are looked at where something speaks of
-    /// trouble, and now and then while some are `followed`.
-    pub fn snapshot(&mut self, now: Timestamp, followed: bool) -> Result<Snapshot, kernel::Error> {
+    /// trouble, and now and then while some are `followed`. Flows of strangers are the first to make room.
+    pub fn snapshot(
+        &mut self,
+        now: Timestamp,
+        followed: bool,
+        is_stranger: impl FnMut(&FlowId, &Tally) -> bool,
+    ) -> Result<Snapshot, kernel::Error> {
         let taken_away = self.attachments.find_lost(&mut self.object, now);
         self.retry_attaching(now)?;
         let ages = self.object.ages()?;
@@ -143,7 +151,7 @@ impl KernelSource {
             self.unplaced = unplaced;
             self.place_open_connections(now)?;
         }
-        let evicted = self.evict(&mut flows, ages, now)?;
+        let evicted = self.evict(&mut flows, ages, now, is_stranger)?;
         let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
         let is_followed = followed && now.duration_since(self.looked).abs() >= FOLLOW_EVERY;
         let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
@@ -238,15 +246,20 @@ impl KernelSource {
         flows: &mut Flows,
         ages: Ages,
         now: Timestamp,
+        mut is_stranger: impl FnMut(&FlowId, &Tally) -> bool,
     ) -> Result<Vec<(FlowId, Tally)>, kernel::Error> {
         let capacity = usize::try_from(self.object.flows.capacity()).unwrap_or(usize::MAX);
         if flows.wire().count() < capacity / 4 * 3 {
             return Ok(Vec::new());
         }
-        let is_idle = |seen: Option<Timestamp>| {
-            seen.is_none_or(|seen| now.duration_since(seen) > EVICT_AFTER)
-        };
-        let idle = flows.wire().filter(|(_, wire)| is_idle(wire.last_seen()));
+        let is_idle =
+            |seen: Option<Timestamp>, time| seen.is_none_or(|seen| now.duration_since(seen) > time);
+        let idle = flows.wire().filter(|(flow, wire)| {
+            let seen = wire.last_seen();
+            is_idle(seen, EVICT_AFTER)
+                || is_idle(seen, EVICT_STRANGER_AFTER)
+                    && flows.get(*flow).is_some_and(|tally| is_stranger(flow, &tally))
+        });
         let mut evicted = Vec::new();
         for (flow, _) in idle {
             let key = flow_key(flow);

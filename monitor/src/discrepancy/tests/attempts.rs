@@ -193,3 +193,43 @@ fn attempts_that_are_dropped_without_a_reason_fail_without_a_cause_and_count_onc
     drop(&mut bench, 3);
     assert_eq!(failed(&mut bench), 3);
 }
+
+#[test]
+fn clock_that_is_set_far_ahead_and_back_forgets_no_failure() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.receive(agent, syn);
+    bench.assess();
+    bench.wait(5);
+    let before = bench.judge("agent-50051");
+    assert_eq!(before.verdict, Verdict::Blocked);
+    let set = |bench: &mut Bench, seconds: i64| {
+        bench.ledger.set_clock(SignedDuration::from_secs(seconds));
+        bench.wait(seconds + 1);
+        bench.ledger.wake(bench.now());
+        // Times of the kernel's timer are told by their age.
+        for open in bench.flows.values_mut().flat_map(|tally| &mut tally.attempts.open) {
+            open.began += SignedDuration::from_secs(seconds);
+            open.last += SignedDuration::from_secs(seconds);
+        }
+    };
+    set(&mut bench, 30 * 3600);
+    let ahead = bench.judge("agent-50051");
+    assert_eq!(ahead.verdict, Verdict::Blocked);
+    assert_eq!(ahead.since, before.since + SignedDuration::from_hours(30));
+    // What begins while it is ahead is decided in its time when it is back.
+    let other = flow(Side::Server, "10.20.0.8", 50051);
+    bench.receive(other, syn);
+    bench.assess();
+    set(&mut bench, -30 * 3600);
+    bench.flow(other).wire.last_received = Some(bench.now() - SignedDuration::from_secs(1));
+    bench.assess();
+    bench.wait(4);
+    let back = bench.judge("agent-50051");
+    assert_eq!((back.verdict, back.since), (Verdict::Blocked, before.since));
+    assert_eq!(back.failing.len(), 2);
+    // It ends as ever.
+    bench.wait(26 * 3600);
+    bench.ledger.wake(bench.now());
+    assert_ne!(bench.verdict("agent-50051").0, Verdict::Blocked);
+}

@@ -56,6 +56,28 @@ fn overflow_of_the_flow_map_is_blindness_and_a_failure_is_none() {
 }
 
 #[test]
+fn map_that_has_room_again_hides_nothing_but_the_window_that_it_was_full_in() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    bench.accept(agent);
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Ok);
+    for lost in 1..=60 {
+        bench.wait(60);
+        bench.snapshot.lost.insert(Loss::FlowMapFull, lost);
+        assert_eq!(bench.verdict("agent-50051").0, Verdict::Unknown);
+    }
+    bench.wait(60);
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Unknown);
+    bench.wait(1);
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Ok);
+    assert_eq!(bench.verdict("mssql-vdi-11113").0, Verdict::Idle);
+    // What is due within an hour may have come while the map was full.
+    assert_eq!(bench.verdict("backup-32004").0, Verdict::Unknown);
+    bench.wait(3600);
+    assert_eq!(bench.verdict("backup-32004").0, Verdict::Missing);
+}
+
+#[test]
 fn clock_that_jumps_back_is_no_fault() {
     let mut bench = Bench::new();
     let agent = flow(Side::Server, "10.20.0.7", 50051);

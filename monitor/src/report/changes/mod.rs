@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,10 +16,13 @@ use crate::discrepancy::Cause;
 /// How unexpected traffic is called, where an expectation has its verdict.
 const UNEXPECTED: &str = "unexpected";
 
-/// Lines of the log in a minute, in all and for one discrepancy. What goes beyond is only counted.
+/// Lines of the log in a minute: for expectations, as many again for unexpected flows, and for one discrepancy.
 const MOST: u32 = 60;
 const MOST_EACH: u32 = 6;
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Unexpected flows that the log has open.
+const MOST_UNEXPECTED: usize = 1000;
 
 /// Failing peers that a line names.
 const MOST_PEERS: usize = 3;
@@ -55,90 +61,151 @@ pub enum Change {
     LeftOut(u32),
 }
 
-/// What is open, between reports.
+/// What is open, and what the log says is, between reports.
+///
+/// What there was no room for is logged once there is, where it still holds: nothing of an expectation stays
+/// unsaid. Of unexpected flows, which any stranger can cause by the thousand, it is only counted.
 #[derive(Debug, Default)]
 pub struct Changes {
     open: BTreeMap<String, Finding>,
-    minute: Option<Timestamp>,
-    lines: BTreeMap<String, u32>,
+    logged: BTreeMap<String, Finding>,
+    budget: Budget,
     left_out: u32,
 }
 
 impl Changes {
     /// What has changed since the report before. Of the first one, everything is new.
     pub fn follow(&mut self, report: &Report) -> Vec<Change> {
-        let mut changes = self.begin_minute(report.taken);
-        let found = findings(report);
-        for (place, finding) in &found {
-            let change = match self.open.get(place) {
-                None => Change::Opened(finding.clone()),
-                Some(before)
-                    if (before.verdict, before.cause) != (finding.verdict, finding.cause) =>
-                {
-                    // It is one discrepancy, however its face changes.
-                    let finding = Finding { since: before.since, ..finding.clone() };
-                    Change::Altered(finding, before.verdict, before.cause)
+        let is_new_minute = self.budget.begin(report.taken);
+        let mut left_out = if is_new_minute { std::mem::take(&mut self.left_out) } else { 0 };
+        let before = std::mem::take(&mut self.open);
+        self.open = self.still_open(&before, report);
+        let mut changes = Vec::new();
+        let mut said = None;
+        let mut unexpected = self.logged.values().filter(|it| it.is_unexpected()).count();
+        let places: BTreeSet<&String> =
+            before.keys().chain(self.open.keys()).chain(self.logged.keys()).collect();
+        for place in places {
+            let (was, is) = (before.get(place), self.open.get(place));
+            let has_changed = was.map(Finding::face) != is.map(Finding::face);
+            let change = match (self.logged.get(place), is) {
+                (None, Some(finding)) => Change::Opened(finding.clone()),
+                (Some(logged), Some(finding)) if logged.face() != finding.face() => {
+                    Change::Altered(finding.clone(), logged.verdict, logged.cause)
                 }
-                Some(_) => continue,
+                (Some(finding), None) => {
+                    let said = said.get_or_insert_with(|| verdicts(report));
+                    let lasted = report.taken.duration_since(finding.since);
+                    Change::Closed(finding.clone(), lasted, now(said, finding))
+                }
+                _ => {
+                    self.left_out += u32::from(has_changed);
+                    continue;
+                }
             };
+            let known = was.or(is).or_else(|| self.logged.get(place));
+            let is_unexpected = known.is_some_and(Finding::is_unexpected);
+            if is_unexpected && !has_changed && is.is_some() {
+                continue;
+            }
+            let is_one_more = is_unexpected && matches!(change, Change::Opened(_));
+            if is_one_more && unexpected >= MOST_UNEXPECTED
+                || !self.budget.has_room(place, is_unexpected)
+            {
+                self.left_out += u32::from(has_changed);
+                continue;
+            }
+            unexpected += usize::from(is_one_more);
+            if !has_changed {
+                // It was counted when there was no room for it.
+                let counted = if left_out > 0 { &mut left_out } else { &mut self.left_out };
+                *counted = counted.saturating_sub(1);
+            }
             changes.push((place.clone(), change));
-        }
-        // Where not all are listed, one that is not among them may be there all the same.
-        let all_listed = report.unexpected.len() == report.unexpected_total;
-        let is_over = |place: &String, open: &Finding| {
-            !found.contains_key(place) && (open.verdict != UNEXPECTED || all_listed)
-        };
-        let over: Vec<_> = self.open.iter().filter(|(place, open)| is_over(place, open)).collect();
-        let said: BTreeMap<String, &'static str> = if over.is_empty() {
-            BTreeMap::new()
-        } else {
-            let expectations = report.expectations.iter();
-            expectations.map(|other| (other.place(), other.verdict.name())).collect()
-        };
-        for (place, finding) in over {
-            let lasted = report.taken.duration_since(finding.since);
-            let now = now(&said, finding);
-            changes.push((place.clone(), Change::Closed(finding.clone(), lasted, now)));
         }
         for (place, change) in &changes {
             match change {
                 Change::Opened(finding) | Change::Altered(finding, ..) => {
-                    self.open.insert(place.clone(), finding.clone());
+                    self.logged.insert(place.clone(), finding.clone());
                 }
                 Change::Closed(..) => {
-                    self.open.remove(place);
+                    self.logged.remove(place);
                 }
                 Change::LeftOut(_) => {}
             }
         }
-        changes.into_iter().filter(|(place, _)| self.has_room(place)).map(|(_, it)| it).collect()
+        let left_out = (left_out > 0).then_some(Change::LeftOut(left_out));
+        left_out.into_iter().chain(changes.into_iter().map(|(_, change)| change)).collect()
     }
 
-    /// Counts anew each minute, and says what was left out in the one before.
-    fn begin_minute(&mut self, now: Timestamp) -> Vec<(String, Change)> {
+    /// What a report finds open, after what was so before.
+    fn still_open(
+        &self,
+        before: &BTreeMap<String, Finding>,
+        report: &Report,
+    ) -> BTreeMap<String, Finding> {
+        let mut open = findings(report);
+        for (place, finding) in &mut open {
+            // It is one discrepancy, however its face changes.
+            finding.since = before.get(place).map_or(finding.since, |before| before.since);
+        }
+        // Where not all are listed, one that is not among them may be there all the same.
+        if report.unexpected.len() < report.unexpected_total {
+            for (place, finding) in self.logged.iter().filter(|(_, it)| it.is_unexpected()) {
+                open.entry(place.clone()).or_insert_with(|| finding.clone());
+            }
+        }
+        open
+    }
+}
+
+/// What is said of each expectation.
+fn verdicts(report: &Report) -> BTreeMap<String, &'static str> {
+    let expectations = report.expectations.iter();
+    expectations.map(|other| (other.place(), other.verdict.name())).collect()
+}
+
+/// The lines of a minute.
+#[derive(Debug, Default)]
+struct Budget {
+    minute: Option<Timestamp>,
+    expected: u32,
+    unexpected: u32,
+    each: BTreeMap<String, u32>,
+}
+
+impl Budget {
+    /// Counts anew each minute. Says whether one begins.
+    fn begin(&mut self, now: Timestamp) -> bool {
         // A clock that was set back begins one too.
         let same = |began| (SignedDuration::ZERO..MINUTE).contains(&now.duration_since(began));
         if self.minute.is_some_and(same) {
-            return Vec::new();
+            return false;
         }
-        self.minute = Some(now);
-        self.lines.clear();
-        match std::mem::take(&mut self.left_out) {
-            0 => Vec::new(),
-            left_out => vec![(String::new(), Change::LeftOut(left_out))],
-        }
+        *self = Self { minute: Some(now), ..Self::default() };
+        true
     }
 
-    fn has_room(&mut self, place: &str) -> bool {
-        let all: u32 = self.lines.values().sum();
-        let lines = self.lines.entry(place.to_owned()).or_default();
-        let has_room = all < MOST && *lines < MOST_EACH;
+    fn has_room(&mut self, place: &str, is_unexpected: bool) -> bool {
+        let all = if is_unexpected { &mut self.unexpected } else { &mut self.expected };
+        let lines = self.each.entry(place.to_owned()).or_default();
+        let has_room = *all < MOST && *lines < MOST_EACH;
         if has_room {
+            *all += 1;
             *lines += 1;
-        } else {
-            self.left_out += 1;
         }
         has_room
+    }
+}
+
+impl Finding {
+    /// What a change of is one.
+    const fn face(&self) -> (&'static str, Cause) {
+        (self.verdict, self.cause)
+    }
+
+    fn is_unexpected(&self) -> bool {
+        self.verdict == UNEXPECTED
     }
 }
 

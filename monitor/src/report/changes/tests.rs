@@ -110,14 +110,83 @@ fn flapping_is_told_in_part_and_counted() {
     assert_eq!(changes.follow(&report).len(), 1);
 }
 
-#[test]
-fn many_at_once_are_bounded() {
-    let mut changes = Changes::default();
+/// A report in which so many strangers are seen, and nothing else new.
+fn with_strangers(strangers: u16) -> Report {
     let mut report = sample();
     let stranger = report.unexpected.remove(0);
-    report.unexpected = (0..90_u16).map(|port| Unexpected { port, ..stranger.clone() }).collect();
-    report.unexpected_total = 90;
+    report.unexpected =
+        (0..strangers).map(|port| Unexpected { port, ..stranger.clone() }).collect();
+    report.unexpected_total = usize::from(strangers);
+    report
+}
+
+/// A report with so many more discrepancies like its first.
+fn with_discrepancies(more: u16) -> Report {
+    let mut report = sample();
+    let first = report.expectations[0].clone();
+    let others = (0..more).map(|n| Expectation { system: format!("s{n:03}"), ..first.clone() });
+    report.expectations.extend(others);
+    report
+}
+
+#[test]
+fn strangers_are_bounded_and_take_no_line_of_an_expectation() {
+    let mut changes = Changes::default();
+    let mut report = with_strangers(90);
+    let (mut failing, first) = (report.clone(), report.expectations[0].clone());
+    report.expectations[0].verdict = Verdict::Ok;
+    // Two discrepancies and as many strangers as fit.
+    assert_eq!(changes.follow(&report).len(), 2 + 60);
+    failing.taken += SignedDuration::from_secs(1);
+    let opened = changes.follow(&failing);
+    assert!(matches!(&opened[..], [Change::Opened(it)] if it.place == first.place()), "{opened:?}");
+    failing.taken += MINUTE;
+    assert_eq!(lines(&changes.follow(&failing)), ["30 more changes were not logged one by one"]);
+    // Those that were logged are over, the others were never there for a reader.
+    failing.unexpected.clear();
+    failing.unexpected_total = 0;
+    failing.taken += MINUTE;
+    assert_eq!(changes.follow(&failing).len(), 60);
+    failing.taken += MINUTE;
+    assert_eq!(lines(&changes.follow(&failing)), ["30 more changes were not logged one by one"]);
+}
+
+#[test]
+fn discrepancies_without_room_are_logged_when_there_is() {
+    let mut changes = Changes::default();
+    let mut report = with_discrepancies(97);
+    // 100 and a stranger.
+    assert_eq!(changes.follow(&report).len(), 60 + 1);
+    report.taken += MINUTE - SignedDuration::from_secs(1);
+    assert_eq!(changes.follow(&report), []);
+    report.taken += SignedDuration::from_secs(1);
+    let later = changes.follow(&report);
+    assert_eq!(later.len(), 40);
+    assert!(later.iter().all(|change| matches!(change, Change::Opened(_))), "{later:?}");
+
+    // So are their ends.
+    report.expectations.iter_mut().for_each(|it| (it.verdict, it.cause) = (Verdict::Ok, None));
+    report.taken += MINUTE;
     assert_eq!(changes.follow(&report).len(), 60);
     report.taken += MINUTE;
-    assert_eq!(lines(&changes.follow(&report)), ["33 more changes were not logged one by one"]);
+    let later = changes.follow(&report);
+    assert_eq!(later.len(), 40);
+    assert!(later.iter().all(|change| matches!(change, Change::Closed(..))), "{later:?}");
+    report.taken += MINUTE;
+    assert_eq!(changes.follow(&report), []);
+}
+
+#[test]
+fn strangers_that_the_log_has_open_are_bounded() {
+    let mut changes = Changes::default();
+    let mut report = with_strangers(0);
+    for minute in 0..40_u16 {
+        let all = with_strangers(60 * (minute + 1));
+        report.unexpected = all.unexpected.into_iter().skip(60 * usize::from(minute)).collect();
+        report.unexpected_total = 5000;
+        report.taken += MINUTE;
+        changes.follow(&report);
+    }
+    let logged = changes.logged.values().filter(|finding| finding.is_unexpected());
+    assert_eq!(logged.count(), MOST_UNEXPECTED);
 }
