@@ -35,4 +35,4 @@ pub use loss::Loss;
 
 /// Version of every layout in this crate. A change of any layout bumps it, and maps of another
 /// version are never read.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

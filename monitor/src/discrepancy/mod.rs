@@ -43,7 +43,7 @@ use crate::expect::DAILY;
 
 /// How long a success counts where the config says nothing, and how long a failure stays after the
 /// last attempt.
-const DEFAULT_WINDOW: SignedDuration = DAILY;
+pub(crate) const DEFAULT_WINDOW: SignedDuration = DAILY;
 
 /// What is said of an expectation. The order is from good to bad.
 #[derive(

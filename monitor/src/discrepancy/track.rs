@@ -3,7 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{DEFAULT_WINDOW, Difference, evidence, layers::Layers};
-use crate::observe::{Counters, FlowId, NO_PORT, Outcome, Route, Side, Tally, Transport, UNTOLD};
+use crate::observe::{
+    Counters, FORBIDDEN, FlowId, NO_PORT, Outcome, REFUSED_UNSENT, Route, Side, Tally, Transport,
+    UNTOLD,
+};
 
 /// How long an attempt may go without an answer. The first retransmission comes after a second, the
 /// second after three: an answer that is later than both is none.
@@ -48,8 +51,7 @@ pub struct Track {
     made: u64,
     /// Datagrams in answer that nothing is known to have stopped.
     delivered: u64,
-    /// Attempts of this host that never began, and those without a local port.
-    not_sent: (u64, u64),
+    not_sent: NotSent,
     handshakes: Handshakes,
     pending: Option<Failure>,
     failure: Option<Failure>,
@@ -58,6 +60,16 @@ pub struct Track {
     pub last_success: Option<Timestamp>,
     /// When a connection was last seen to be opened.
     pub last_opened: Option<Timestamp>,
+}
+
+/// Attempts of this host that are known to have failed before anything was sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct NotSent {
+    not_begun: u64,
+    no_port: u64,
+    forbidden: u64,
+    /// Those that had not begun in the snapshot before: at that moment some may have been beginning.
+    beginning: u64,
 }
 
 /// What is seen of the handshakes of pending attempts.
@@ -137,7 +149,7 @@ impl Track {
 
         let hidden = self.attempts_before_the_wire(flow, tally);
         let attempts = more(request.syn, request_before.syn).max(hidden);
-        let not_sent = self.attempts_not_sent(tally, route);
+        let not_sent = self.attempts_not_sent(tally, route, now);
         if attempts > 0 {
             self.wait_for(attempts, last_request.unwrap_or(now));
         } else if more(answer.packets, answer_before.packets) > 0
@@ -230,13 +242,18 @@ impl Track {
     /// New attempts of this host that may not have reached the wire: those of its sockets, and those
     /// that its firewall dropped before.
     fn attempts_before_the_wire(&mut self, flow: &FlowId, tally: &Tally) -> u64 {
-        if flow.side == Side::Server {
-            return 0;
-        }
+        let server = flow.side == Side::Server;
         let dropped = |reason: &str| -> u64 {
-            let openings = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
+            let openings = tally.dropped.iter().filter(|drop| {
+                drop.opening && drop.received == server && (server || !drop.at_device)
+            });
             openings.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
         };
+        if server {
+            // Attempts of peers that are dropped before the device's other programs.
+            let made = dropped("XDP");
+            return made.saturating_sub(std::mem::replace(&mut self.made, made));
+        }
         // Without a reason: those that had left a socket are no attempts of their own.
         let sent = tally.sockets.transmitted.syn;
         let between = sent.saturating_sub(tally.wire.transmitted.syn);
@@ -246,23 +263,38 @@ impl Track {
     }
 
     /// New attempts that were never sent, why, and when the last one was. The route tells why one did not
-    /// begin; with a route it may be beginning at this moment.
+    /// begin; with a route it may be beginning at this moment, but not in the next snapshot any more.
     fn attempts_not_sent(
         &mut self,
         tally: &Tally,
         route: Option<&Route>,
+        now: Timestamp,
     ) -> Option<(u64, u32, Option<Timestamp>)> {
-        let (not_begun, no_port) = (tally.not_begun, tally.no_port);
-        let before = std::mem::replace(&mut self.not_sent, (not_begun.times, no_port.times));
-        let not_begun_now = not_begun.times.saturating_sub(before.0);
-        let no_port_now = no_port.times.saturating_sub(before.1);
-        match route {
-            Some(Route::None { error }) if not_begun_now > 0 => {
-                Some((not_begun_now, *error, not_begun.last))
+        let Tally { not_begun, no_port, forbidden, .. } = tally;
+        let known = self.not_sent;
+        let new = not_begun.times.saturating_sub(known.not_begun);
+        let no_port_now = no_port.times.saturating_sub(known.no_port);
+        let forbidden_now = forbidden.times.saturating_sub(known.forbidden);
+        let (failed, said) = match route {
+            _ if forbidden_now > 0 => (new, Some((forbidden_now, FORBIDDEN, forbidden.last))),
+            Some(Route::None { error }) if new > 0 => (new, Some((new, *error, not_begun.last))),
+            _ if no_port_now > 0 => (0, Some((no_port_now, NO_PORT, no_port.last))),
+            // Of an earlier run, which has judged them.
+            _ if not_begun.last.is_none_or(|last| now.duration_since(last) > ANSWER_GRACE) => {
+                (new, None)
             }
-            _ if no_port_now > 0 => Some((no_port_now, NO_PORT, no_port.last)),
-            _ => None,
-        }
+            _ => {
+                let refused = new.min(known.beginning);
+                (refused, (refused > 0).then_some((refused, REFUSED_UNSENT, not_begun.last)))
+            }
+        };
+        self.not_sent = NotSent {
+            not_begun: known.not_begun + failed,
+            no_port: no_port.times,
+            forbidden: forbidden.times,
+            beginning: new - failed,
+        };
+        said
     }
 
     /// Attempts that fail, those included that could still be answered.

@@ -10,15 +10,15 @@ use monitor_common::{FlowKey, Loss};
 use tokio::sync::watch;
 
 use super::{
-    routes,
+    explained::Explained,
+    listeners::Listeners,
+    routes::Routes,
     sessions::{FOLLOW_EVERY, is_troubled, sessions},
     tallies::{Tallies, flow_id, flow_key, wire},
 };
 use crate::{
-    kernel::{
-        self, Ages, Attachments, Interfaces, MachineHooks, Mode, Object, listeners, open_flows,
-    },
-    observe::{FlowId, Flows, Hook, Listening, PortSet, RETRANSMIT, Snapshot, Tally, Transport},
+    kernel::{self, Ages, Attachments, Interfaces, MachineHooks, Mode, Object, open_flows},
+    observe::{FlowId, Flows, Hook, PortSet, RETRANSMIT, Snapshot, Tally},
 };
 
 /// How long a flow has to be idle before it makes room for others.
@@ -42,6 +42,9 @@ pub struct KernelSource {
     asked: BTreeSet<IpAddr>,
     /// When the open sessions were last looked at.
     looked: Timestamp,
+    explained: Explained,
+    listeners: Listeners,
+    routes: Routes,
 }
 
 impl KernelSource {
@@ -56,6 +59,7 @@ impl KernelSource {
     ) -> Result<Self, kernel::Error> {
         object.set_ports(&ports)?;
         let machine = MachineHooks::attach(&mut object, disabled, now);
+        let explained = Explained::new(object.reasons.clone());
         let mut source = Self {
             object,
             machine,
@@ -67,6 +71,9 @@ impl KernelSource {
             placed: now,
             asked: BTreeSet::new(),
             looked: now,
+            explained,
+            listeners: Listeners::default(),
+            routes: Routes::default(),
         };
         // Before the first packet is counted, so that none of an open connection is missed.
         source.place_open_connections(now)?;
@@ -110,10 +117,15 @@ impl KernelSource {
         let ages = self.object.ages()?;
         let attachments = &self.attachments;
         let mut tallies = Tallies::new(attachments, ages, now);
-        let Object { flows, sockets, drops, events, connections, reasons, .. } = &mut self.object;
+        let Object { flows, sockets, drops, events, connections, .. } = &mut self.object;
         flows.read(|key, counts| tallies.wire(&key, &counts))?;
         sockets.read(|key, counts| tallies.sockets(&key, &counts))?;
-        drops.read(|key, counts| tallies.drop(&key, &counts, reasons))?;
+        let mut dropped = Vec::new();
+        drops.read(|key, counts| dropped.push((key, counts)))?;
+        self.explained.note(&dropped, |counts| tallies.at(counts.last), now);
+        for (key, counts) in dropped {
+            tallies.drop(&key, &counts, &self.explained);
+        }
         events.read(|key, counts| tallies.event(&key, &counts))?;
         connections.read(|key, counts| tallies.connections(&key, &counts))?;
         let mut flows = tallies.complete();
@@ -124,7 +136,7 @@ impl KernelSource {
             self.place_open_connections(now)?;
         }
         let evicted = self.evict(&mut flows, ages, now)?;
-        let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
+        let routes = self.routes.find(&self.attachments, &self.asked, &flows, now);
         let is_followed = followed && now.duration_since(self.looked).abs() >= FOLLOW_EVERY;
         let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
         let (sessions, sessions_left_out) = if looks {
@@ -141,7 +153,7 @@ impl KernelSource {
             evicted,
             capacity: self.object.flows.capacity(),
             lost,
-            listeners: self.listeners()?,
+            listeners: self.listeners.follow(&self.ports, &self.attachments, now)?,
             routes,
             sessions,
             sessions_left_out,
@@ -168,19 +180,6 @@ impl KernelSource {
     fn sees_retransmissions(&self) -> bool {
         let mut hooks = self.machine.hooks();
         hooks.any(|hook| hook.hook == RETRANSMIT && hook.fault.is_none())
-    }
-
-    fn listeners(&self) -> Result<Vec<Listening>, kernel::Error> {
-        let listeners = listeners()?.into_iter();
-        let documented = listeners
-            .filter(|listener| self.ports.contains(listener.transport, listener.address.port()));
-        Ok(documented
-            .map(|listener| Listening {
-                transport: listener.transport,
-                address: listener.address,
-                is_full: listener.transport == Transport::Tcp && listener.waiting > listener.room,
-            })
-            .collect())
     }
 
     /// Every hook. What was `taken_away` is told once, also where it is attached again by now.
@@ -246,6 +245,7 @@ impl KernelSource {
         self.object.drops.read(|key, _| drops.extend(is_gone(&key.flow).then_some(key)))?;
         self.object.events.read(|key, _| events.extend(is_gone(&key.flow).then_some(key)))?;
         for key in drops {
+            self.explained.forget(&key);
             self.object.drops.evict(key)?;
         }
         for key in events {

@@ -10,8 +10,9 @@ use monitor_common::{
     ConnectionCounts, DropCounts, DropKey, Event, EventCounts, EventKey, FlowCounts, FlowKey,
 };
 
+use super::explained::Explained;
 use crate::{
-    kernel::{Ages, Attachments, Reasons},
+    kernel::{Ages, Attachments},
     observe::{
         Drop, FlowId, Flows, Happened, IcmpErrors, Outcome, Side, Sockets, Transport, What, Wire,
     },
@@ -49,10 +50,10 @@ impl<'a> Tallies<'a> {
     }
 
     /// What was dropped of it for one reason.
-    pub(super) fn drop(&mut self, key: &DropKey, counts: &DropCounts, reasons: &Reasons) {
+    pub(super) fn drop(&mut self, key: &DropKey, counts: &DropCounts, explained: &Explained) {
         let Some(flow) = flow_id(&key.flow) else { return };
         let drop = Drop {
-            reason: reasons.name(key.reason()),
+            reason: explained.reason(key),
             received: key.received(),
             opening: key.opening(),
             // Answers are only placed where a request was.
@@ -63,6 +64,9 @@ impl<'a> Tallies<'a> {
             last: self.at(counts.last),
             interface: self.attachments.name(counts.interface),
             port: counts.port,
+            at_device: key.at_device(),
+            own: (counts.own != [0; 2]).then(|| address(counts.own)),
+            netfilter: explained.netfilter(key),
         };
         self.flows.add_drop(flow, drop);
     }
@@ -77,6 +81,9 @@ impl<'a> Tallies<'a> {
                 self.flows.add_icmp(flow, errors);
             }
             Event::Attempt => _ = self.attempts.insert(flow, Happened { times, last }),
+            Event::Forbidden => {
+                self.flows.add_happened(flow, What::Forbidden, Happened { times, last });
+            }
             Event::NoPort => self.flows.add_happened(flow, What::NoPort, Happened { times, last }),
         }
     }
@@ -107,7 +114,7 @@ impl<'a> Tallies<'a> {
         self.flows.complete()
     }
 
-    fn at(&self, jiffies: u64) -> Option<Timestamp> {
+    pub(super) fn at(&self, jiffies: u64) -> Option<Timestamp> {
         moment(self.ages, jiffies, self.now)
     }
 }
@@ -142,8 +149,14 @@ pub fn flow_id(key: &FlowKey) -> Option<FlowId> {
         transport: key.transport()?,
         side: key.side()?,
         loopback: key.loopback(),
-        peer: IpAddr::V6(Ipv6Addr::from(key.peer_octets())).to_canonical(),
+        peer: address(key.peer),
     })
+}
+
+/// An address of a key or a value.
+fn address(words: [u64; 2]) -> IpAddr {
+    let octets = FlowKey { peer: words, service: 0 }.peer_octets();
+    IpAddr::V6(Ipv6Addr::from(octets)).to_canonical()
 }
 
 /// The key of a flow.

@@ -97,6 +97,7 @@ fn firewall_that_no_longer_rejects_drops() {
             last,
             interface: None,
             port: 40_000,
+            ..crate::observe::Drop::default()
         }];
     };
     bench.receive(agent, syn);
