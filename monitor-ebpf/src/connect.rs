@@ -21,7 +21,7 @@ use monitor_common::{Event, FlowKey, Side, Transport};
 
 use crate::{
     connection::{CLOSED, SYN_SENT, peer4, peer6},
-    maps::{ask, begin, count_event, documented, is_probe},
+    maps::{ask, begin, count_event, documented, forget_asked, is_probe},
     memory::{Namespace, argument, field, namespace_of_socket, offset, read},
     skb::said_before,
 };
@@ -46,12 +46,14 @@ fn connect6(context: SockAddrContext) -> i32 {
 #[inline(always)]
 fn count(context: &SockAddrContext, peer: impl Fn(u64) -> [u64; 2]) {
     let attempt = context.as_ptr() as u64;
+    let socket: u64 = field(attempt, offset!(attempt_socket));
+    // An earlier socket at the same place may have asked for something that never began.
+    forget_asked(socket);
     let address: u64 = field(attempt, offset!(attempt_address));
     let port = u16::from_be(read(address + 2));
     if !documented(Transport::Tcp, port) {
         return;
     }
-    let socket: u64 = field(attempt, offset!(attempt_socket));
     let protocol: u16 = field(socket, offset!(socket_protocol));
     if is_probe(field(socket, offset!(socket_port))) {
         return;
@@ -59,10 +61,11 @@ fn count(context: &SockAddrContext, peer: impl Fn(u64) -> [u64; 2]) {
     if protocol == TCP && namespace_of_socket(socket) == Namespace::Watched {
         let flow = FlowKey::new(peer(address), port, Transport::Tcp, Side::Client, false);
         count_event(flow, Event::Attempt);
-        ask(socket, &flow);
         // Programs at the cgroups below the root run first.
         if offset!(tells_refusals) != 0 && said_before() < 0 {
             count_event(flow, Event::Forbidden);
+        } else {
+            ask(socket, &flow);
         }
     }
 }

@@ -193,6 +193,12 @@ pub(crate) fn ask(socket: u64, key: &FlowKey) {
     _ = ASKED.insert(&socket, key, 0);
 }
 
+/// Forgets what the socket at an address has asked for.
+#[inline(always)]
+pub(crate) fn forget_asked(socket: u64) {
+    _ = ASKED.remove(&socket);
+}
+
 /// Counts that what a socket has asked for begins. Any other socket was never asked: it is the kernel's
 /// own, or a part of another connection (MPTCP).
 #[inline(always)]

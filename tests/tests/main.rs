@@ -41,6 +41,7 @@ mod metrics;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod obstacles;
 mod others;
 #[cfg(test)]
 mod page;

@@ -276,7 +276,9 @@ impl Track {
         let no_port_now = no_port.times.saturating_sub(known.no_port);
         let forbidden_now = forbidden.times.saturating_sub(known.forbidden);
         let (failed, said) = match route {
-            _ if forbidden_now > 0 => (new, Some((forbidden_now, FORBIDDEN, forbidden.last))),
+            _ if forbidden_now > 0 => {
+                (forbidden_now, Some((forbidden_now, FORBIDDEN, forbidden.last)))
+            }
             Some(Route::None { error }) if new > 0 => (new, Some((new, *error, not_begun.last))),
             _ if no_port_now > 0 => (0, Some((no_port_now, NO_PORT, no_port.last))),
             // Of an earlier run, which has judged them.
@@ -292,7 +294,7 @@ impl Track {
             not_begun: known.not_begun + failed,
             no_port: no_port.times,
             forbidden: forbidden.times,
-            beginning: new - failed,
+            beginning: new.saturating_sub(failed),
         };
         said
     }

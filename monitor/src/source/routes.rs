@@ -28,6 +28,8 @@ const MOST_ADDRESSES: usize = 16;
 pub(super) struct Routes {
     /// How often `IPsec` had blocked something.
     blocked: Option<u64>,
+    /// What it blocked the last time and no attempt was seen of.
+    spare: u64,
     /// Attempts that had not begun, all together.
     not_begun: u64,
 }
@@ -79,13 +81,16 @@ impl Routes {
         routes.collect()
     }
 
-    /// Whether `IPsec` blocked at least as often as attempts did not begin, since the last time.
+    /// Whether `IPsec` blocked at least as often as attempts did not begin, since the last time. It is read
+    /// after the attempts, so an attempt of the next time can be among its.
     fn is_blocked(&mut self, not_begun: u64) -> bool {
         let blocked = blocked_by_ipsec();
         let before = std::mem::replace(&mut self.blocked, blocked);
         let attempts = not_begun.saturating_sub(std::mem::replace(&mut self.not_begun, not_begun));
         let times = blocked.zip(before).map_or(0, |(now, before)| now.saturating_sub(before));
-        attempts > 0 && times >= attempts
+        let all = times + std::mem::take(&mut self.spare);
+        self.spare = all.saturating_sub(attempts).min(times);
+        attempts > 0 && all >= attempts
     }
 }
 
