@@ -79,7 +79,7 @@ causes! {
         "Give the service a larger receive buffer, or find out why it does not read.";
     /// Reverse path filtering.
     RpFilter = "rp-filter",
-        "Mend the route back to the peer, or loosen rp_filter on the interface.";
+        "Fix the route back to the peer, or loosen rp_filter on the interface.";
     /// No route to the peer.
     NoRoute = "no-route",
         "Add a route to the peer, which answers to it need too: ip route get shows what the kernel finds.";
