@@ -275,20 +275,19 @@ impl Track {
         let new = not_begun.times.saturating_sub(known.not_begun);
         let no_port_now = no_port.times.saturating_sub(known.no_port);
         let forbidden_now = forbidden.times.saturating_sub(known.forbidden);
+        let refused = new.min(known.beginning);
+        let is_old = not_begun.last.is_none_or(|last| now.duration_since(last) > ANSWER_GRACE);
         let (failed, said) = match route {
             _ if forbidden_now > 0 => {
                 (forbidden_now, Some((forbidden_now, FORBIDDEN, forbidden.last)))
             }
+            // There was a route when they were made.
+            _ if refused > 0 => (refused, Some((refused, REFUSED_UNSENT, not_begun.last))),
             Some(Route::None { error }) if new > 0 => (new, Some((new, *error, not_begun.last))),
             _ if no_port_now > 0 => (0, Some((no_port_now, NO_PORT, no_port.last))),
             // Of an earlier run, which has judged them.
-            _ if not_begun.last.is_none_or(|last| now.duration_since(last) > ANSWER_GRACE) => {
-                (new, None)
-            }
-            _ => {
-                let refused = new.min(known.beginning);
-                (refused, (refused > 0).then_some((refused, REFUSED_UNSENT, not_begun.last)))
-            }
+            _ if is_old => (new, None),
+            _ => (0, None),
         };
         self.not_sent = NotSent {
             not_begun: known.not_begun + failed,

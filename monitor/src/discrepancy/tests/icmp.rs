@@ -5,7 +5,7 @@ use super::*;
 const VDI: &str = "mssql-vdi-11113";
 
 impl Bench {
-    fn icmp(&mut self, id: FlowId, kind: IcmpKind, received: bool) {
+    pub(super) fn icmp(&mut self, id: FlowId, kind: IcmpKind, received: bool) {
         let last = Some(self.now());
         let errors = IcmpErrors { kind, received, packets: 1, first: last, last };
         let all = &mut self.flow(id).icmp;
