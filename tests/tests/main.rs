@@ -42,6 +42,7 @@ mod metrics;
 mod names;
 #[cfg(test)]
 mod obstacles;
+#[cfg(test)]
 mod others;
 #[cfg(test)]
 mod page;

@@ -173,7 +173,7 @@ fn service_that_listens_on_another_device_has_the_wrong_one() {
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     let everywhere = IpAddr::from([0, 0, 0, 0]);
     let _listener = listen_but(&pair, everywhere, |it| {
-        socket::setsockopt(it, sockopt::BindToDevice, &"other".into()).unwrap()
+        socket::setsockopt(it, sockopt::BindToDevice, &"other".into()).unwrap();
     });
     turned_away(&pair.peer, at(HOST4, 50051), PATIENCE);
     daemon.verdict(AGENT, "refused", Some("wrong-bind"));
