@@ -9,15 +9,22 @@ pub struct DropKey {
     /// The flow.
     pub flow: FlowKey,
     /// From the lowest bit: the reason as the kernel numbers it (32), whether the packet came in by a
-    /// device (1), whether it asks for a connection (1).
+    /// device (1), whether it asks for a connection (1), whether it was at a device (1).
     pub what: u64,
 }
 
 impl DropKey {
     /// A key for packets that are alike.
     #[inline(always)]
-    pub const fn new(flow: FlowKey, reason: u32, received: bool, opening: bool) -> Self {
-        Self { flow, what: reason as u64 | (received as u64) << 32 | (opening as u64) << 33 }
+    pub const fn new(
+        flow: FlowKey,
+        reason: u32,
+        received: bool,
+        opening: bool,
+        at_device: bool,
+    ) -> Self {
+        let bits = received as u64 | (opening as u64) << 1 | (at_device as u64) << 2;
+        Self { flow, what: reason as u64 | bits << 32 }
     }
 
     /// The reason, as the running kernel numbers it.
@@ -34,6 +41,11 @@ impl DropKey {
     /// Whether it asks for a connection: SYN without ACK.
     pub const fn opening(&self) -> bool {
         self.what >> 33 & 1 != 0
+    }
+
+    /// Whether it was at a device, on the way in or out: behind everything that a socket does.
+    pub const fn at_device(&self) -> bool {
+        self.what >> 34 & 1 != 0
     }
 }
 
@@ -53,15 +65,17 @@ pub struct DropCounts {
     pub port: u16,
     /// Always zero.
     pub padding: u16,
+    /// This host's address in the last one, as [`FlowKey::peer`] has the other.
+    pub own: [u64; 2],
 }
 
 impl DropCounts {
     /// Nothing dropped.
     pub const ZERO: Self =
-        Self { packets: 0, first: 0, last: 0, interface: 0, port: 0, padding: 0 };
+        Self { packets: 0, first: 0, last: 0, interface: 0, port: 0, padding: 0, own: [0; 2] };
 }
 
 const _: () = {
     assert!(size_of::<DropKey>() == 32 && align_of::<DropKey>() == 8);
-    assert!(size_of::<DropCounts>() == 32 && align_of::<DropCounts>() == 8);
+    assert!(size_of::<DropCounts>() == 48 && align_of::<DropCounts>() == 8);
 };

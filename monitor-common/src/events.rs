@@ -16,6 +16,8 @@ pub enum Event {
     Attempt,
     /// No local port was left for one.
     NoPort,
+    /// A program at the cgroup of whoever asked for one forbids it.
+    Forbidden,
 }
 
 /// The key of the event map.
@@ -25,12 +27,13 @@ pub struct EventKey {
     /// The flow.
     pub flow: FlowKey,
     /// From the lowest bit: of an ICMP error the kind (8) and whether it was received (1), else zero;
-    /// then what it is (8): an ICMP error, an attempt, no port.
+    /// then what it is (8): an ICMP error, an attempt, no port, a forbidden attempt.
     pub what: u64,
 }
 
 const ATTEMPT: u64 = 1 << 16;
 const NO_PORT: u64 = 2 << 16;
+const FORBIDDEN: u64 = 3 << 16;
 
 impl EventKey {
     /// A key for an event.
@@ -40,6 +43,7 @@ impl EventKey {
             Event::Icmp { kind, received } => kind as u64 | (received as u64) << 8,
             Event::Attempt => ATTEMPT,
             Event::NoPort => NO_PORT,
+            Event::Forbidden => FORBIDDEN,
         };
         Self { flow, what }
     }
@@ -50,6 +54,7 @@ impl EventKey {
         match (self.what, IcmpKind::from_byte(self.what as u8)) {
             (ATTEMPT, _) => Some(Event::Attempt),
             (NO_PORT, _) => Some(Event::NoPort),
+            (FORBIDDEN, _) => Some(Event::Forbidden),
             (0..ATTEMPT, Some(kind)) => {
                 Some(Event::Icmp { kind, received: self.what >> 8 & 1 != 0 })
             }
@@ -89,7 +94,7 @@ mod tests {
     fn events_come_back_as_they_went_in() {
         let flow = FlowKey { peer: [1, 2], service: 3 };
         let icmp = |kind| [true, false].map(|received| Event::Icmp { kind, received });
-        let attempts = [Event::Attempt, Event::NoPort];
+        let attempts = [Event::Attempt, Event::NoPort, Event::Forbidden];
         for event in IcmpKind::ALL.into_iter().flat_map(icmp).chain(attempts) {
             assert_eq!(EventKey::new(flow, event).event(), Some(event));
         }

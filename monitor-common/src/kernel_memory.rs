@@ -21,6 +21,8 @@ pub struct Offsets {
     pub skb_end: u32,
     /// `sk_buff.dev`.
     pub skb_device: u32,
+    /// `sk_buff.skb_iif`: the index of the device that the packet came in by, 0 for this host's own.
+    pub skb_incoming: u32,
     /// The number of the kernel's function `bpf_cast_to_kern_ctx`, 0 for none. Since 6.2.
     pub cast_function: u32,
     /// `sk_buff.sk`.
@@ -70,6 +72,8 @@ pub struct Offsets {
     pub drop_arguments: u32,
     /// How many arguments the tracepoint `tcp_retransmit_skb` has: the third is the error of sending.
     pub retransmit_arguments: u32,
+    /// 1 where a program at a cgroup can ask what those before it said (`bpf_get_retval`, since 5.18).
+    pub tells_refusals: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 29 * 4 && align_of::<Offsets>() == 4);
+const _: () = assert!(size_of::<Offsets>() == 31 * 4 && align_of::<Offsets>() == 4);

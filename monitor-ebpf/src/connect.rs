@@ -1,12 +1,14 @@
 //! `cgroup/connect4` and `cgroup/connect6` at the root, since 4.17, beside the raw tracepoint
 //! `inet_sock_set_state`: attempts of this host, and those of them that begin.
 //!
-//! Why this hook: without a route, or with one of type blackhole, unreachable or prohibit, `connect` fails
-//! before there is a packet or a new state of the socket. The difference between what was asked for and
-//! what began is these attempts. (`fexit` of `tcp_v4_connect` would tell the error too, but not every
-//! kernel or hypervisor allows it.)
-//! It cannot see: the error, which the route at that moment tells; datagrams; attempts
-//! that a security module refuses, and those whose address another program changes.
+//! Why this hook: without a route, or with one of type blackhole, unreachable or prohibit, with an IPsec
+//! policy that blocks, or a program at the cgroup that forbids it, `connect` fails before there is a packet
+//! or a new state of the socket. The difference between what was asked for and what began is these
+//! attempts. (`fexit` of `tcp_v4_connect` would tell the error too, but not every kernel or hypervisor
+//! allows it.) It is told by socket: where another program changes the address (a load balancer at the
+//! sockets), what was asked for begins all the same.
+//! It cannot see: the error, which the route at that moment tells; datagrams; sockets of MPTCP; attempts
+//! that a security module refuses; what programs forbid that run after it.
 //!
 //! It fires for every namespace of the machine.
 
@@ -18,9 +20,10 @@ use aya_ebpf::{
 use monitor_common::{Event, FlowKey, Side, Transport};
 
 use crate::{
-    connection::{CLOSED, SYN_SENT, addresses, is_tcp, peer4, peer6},
-    maps::{count_begun, count_event, documented, is_probe},
+    connection::{CLOSED, SYN_SENT, is_tcp, peer4, peer6},
+    maps::{ask, begin, count_event, documented, forget_asked, is_probe},
     memory::{Namespace, argument, field, namespace_of_socket, offset, read},
+    skb::said_before,
 };
 
 /// Let the attempt go on.
@@ -42,43 +45,34 @@ fn connect6(context: SockAddrContext) -> i32 {
 #[inline(always)]
 fn count(context: &SockAddrContext, peer: impl Fn(u64) -> [u64; 2]) {
     let attempt = context.as_ptr() as u64;
+    let socket: u64 = field(attempt, offset!(attempt_socket));
+    // An earlier socket at the same place may have asked for something that never began.
+    forget_asked(socket);
     let address: u64 = field(attempt, offset!(attempt_address));
     let port = u16::from_be(read(address + 2));
     if !documented(Transport::Tcp, port) {
         return;
     }
-    let socket: u64 = field(attempt, offset!(attempt_socket));
     if is_probe(field(socket, offset!(socket_port))) {
         return;
     }
     if is_tcp(socket) && namespace_of_socket(socket) == Namespace::Watched {
         let flow = FlowKey::new(peer(address), port, Transport::Tcp, Side::Client, false);
         count_event(flow, Event::Attempt);
+        // Programs at the cgroups below the root run first.
+        if offset!(tells_refusals) != 0 && said_before() < 0 {
+            count_event(flow, Event::Forbidden);
+        } else {
+            ask(socket, &flow);
+        }
     }
 }
 
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 fn begun(context: RawTracePointContext) -> i32 {
     let arguments = context.as_ptr().cast();
-    if (argument(arguments, 1), argument(arguments, 2)) == (CLOSED, SYN_SENT)
-        && let Some(flow) = attempt(argument(arguments, 0))
-    {
-        count_begun(&flow);
+    if (argument(arguments, 1), argument(arguments, 2)) == (CLOSED, SYN_SENT) {
+        begin(argument(arguments, 0));
     }
     0
-}
-
-/// The flow of an attempt that has begun. Also that of the host with itself, as it is told when it is
-/// asked for.
-#[inline(always)]
-fn attempt(socket: u64) -> Option<FlowKey> {
-    let port = u16::from_be(field(socket, offset!(socket_peer_port)));
-    if !documented(Transport::Tcp, port) || is_probe(field(socket, offset!(socket_port))) {
-        return None;
-    }
-    if !is_tcp(socket) || namespace_of_socket(socket) != Namespace::Watched {
-        return None;
-    }
-    let (peer, _) = addresses(socket)?;
-    Some(FlowKey::new(peer, port, Transport::Tcp, Side::Client, false))
 }

@@ -2,9 +2,9 @@
 //! receiving socket since 6.12.
 //!
 //! Why this hook: it is the one place where the kernel says that a packet ends here, and why.
-//! It cannot see: drops in the hardware and in the driver, what a queue loses beyond the host, an
-//! accept queue that is full (no packet is freed with a reason), and IPv6 packets whose ports lie
-//! behind extension headers. Many of its events are no lost packets: the daemon tells them apart.
+//! It cannot see: drops in the hardware and in the driver, what a queue loses beyond the host, and a SYN
+//! that a full accept queue has no room for (no packet is freed with a reason). Many of its events are no
+//! lost packets: the daemon tells them apart.
 //!
 //! It fires for every namespace of the machine, and for every unrelated packet: the ports are looked
 //! at before anything else.
@@ -12,7 +12,7 @@
 use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
 use monitor_common::{
     DropKey, FlowKey, Loss, Side, Transport,
-    packet::{self, End, Link, Packet, SYN, SYN_ACK},
+    packet::{self, End, Link, Packet, SYN, SYN_ACK, Skip},
 };
 
 use crate::{
@@ -38,16 +38,43 @@ fn drop(context: RawTracePointContext) -> i32 {
         return 0;
     }
     let bytes = Memory(start);
-    let Ok(packet) = packet::locate_plain(&bytes, Link::Ip) else {
-        return 0;
-    };
-    let to_service = documented(packet.transport, packet.destination_port);
-    let from_service = documented(packet.transport, packet.source_port);
-    if to_service || from_service {
-        let dropped = Dropped { skb, receiver, reason, head, bytes, packet };
-        dropped.count(to_service, from_service);
+    let event = Event { skb, receiver, reason, head };
+    match packet::locate_plain(&bytes, Link::Ip) {
+        Ok(packet) => event.count(bytes, packet),
+        Err(Skip::Deeper) => look_deeper(&event, start),
+        Err(_) => {}
     }
     0
+}
+
+/// The same for a packet with IPv6 extension headers.
+#[inline(never)]
+fn look_deeper(event: &Event, start: u64) {
+    let bytes = Memory(start);
+    if let Ok(packet) = packet::locate(&bytes, Link::Ip) {
+        event.count(bytes, packet);
+    }
+}
+
+/// What the tracepoint says.
+#[derive(Clone, Copy)]
+struct Event {
+    skb: u64,
+    receiver: u64,
+    reason: u32,
+    head: u64,
+}
+
+impl Event {
+    /// Counts the packet if it is on a documented port.
+    #[inline(always)]
+    fn count(self, bytes: Memory, packet: Packet) {
+        let to_service = documented(packet.transport, packet.destination_port);
+        let from_service = documented(packet.transport, packet.source_port);
+        if to_service || from_service {
+            Dropped { event: self, bytes, packet }.count(to_service, from_service);
+        }
+    }
 }
 
 /// Whether no port of the packet is documented, as far as one read of the usual headers tells: most
@@ -72,10 +99,7 @@ fn is_unrelated(start: u64) -> bool {
 
 /// A dropped packet on a documented port.
 struct Dropped {
-    skb: u64,
-    receiver: u64,
-    reason: u32,
-    head: u64,
+    event: Event,
     bytes: Memory,
     packet: Packet,
 }
@@ -83,24 +107,28 @@ struct Dropped {
 impl Dropped {
     #[inline(always)]
     fn count(&self, to_service: bool, from_service: bool) {
-        let device: u64 = field(self.skb, offset!(skb_device));
+        let device: u64 = field(self.event.skb, offset!(skb_device));
         match self.namespace(device) {
             Namespace::Watched => {}
             Namespace::Other => return,
             Namespace::Unknown => return lose(Loss::NoNamespace),
         }
-        let mac: u16 = field(self.skb, offset!(skb_mac_header));
-        let received = mac != UNSET;
+        let mac: u16 = field(self.event.skb, offset!(skb_mac_header));
+        let at_device = mac != UNSET;
+        let received = at_device && self.came_in();
         let flags = self.packet.tcp_flags(&self.bytes).unwrap_or(0);
         let Some(flow) = self.flow(to_service, from_service, received, flags & SYN_ACK) else {
             // The wire has told of it, if it was there, or it is a probe.
             return;
         };
-        let key = DropKey::new(flow, self.reason, received, flags & SYN_ACK == SYN);
+        let opening = flags & SYN_ACK == SYN;
+        let key = DropKey::new(flow, self.event.reason, received, opening, at_device);
         let interface: u32 = if device == 0 { 0 } else { field(device, offset!(device_index)) };
         let (source, destination) = (self.packet.source_port, self.packet.destination_port);
         let port = if destination == flow.service_port() { source } else { destination };
-        count_drop(&key, self.packets(), interface, port);
+        let end = if received { End::Destination } else { End::Source };
+        let own = self.packet.address(&self.bytes, end).unwrap_or_default();
+        count_drop(&key, self.packets(), interface, port, own);
     }
 
     /// The device's namespace, else the socket's, else the receiving socket's.
@@ -112,10 +140,24 @@ impl Dropped {
                 return found;
             }
         }
-        match namespace_of_socket(field(self.skb, offset!(skb_socket))) {
-            Namespace::Unknown => namespace_of_socket(self.receiver),
+        match self.namespace_of_sender() {
+            Namespace::Unknown => namespace_of_socket(self.event.receiver),
             found @ (Namespace::Watched | Namespace::Other) => found,
         }
+    }
+
+    #[inline(always)]
+    fn namespace_of_sender(&self) -> Namespace {
+        namespace_of_socket(field(self.event.skb, offset!(skb_socket)))
+    }
+
+    /// Whether a packet with a link header came in by a device. The kernel has noted by which one, unless
+    /// the packet is this host's own, at the egress hooks and queues of its device. What a driver drops
+    /// before that note was sent by another namespace's socket.
+    #[inline(always)]
+    fn came_in(&self) -> bool {
+        let incoming: u32 = field(self.event.skb, offset!(skb_incoming));
+        incoming != 0 || self.namespace_of_sender() == Namespace::Other
     }
 
     /// What opens a connection says by itself which port is the service's; what belongs to one is
@@ -155,8 +197,8 @@ impl Dropped {
     /// Packets that it is on the wire.
     #[inline(always)]
     fn packets(&self) -> u64 {
-        let end: u32 = field(self.skb, offset!(skb_end));
-        let segments: u16 = field(self.head + u64::from(end), offset!(shared_segments));
+        let end: u32 = field(self.event.skb, offset!(skb_end));
+        let segments: u16 = field(self.event.head + u64::from(end), offset!(shared_segments));
         u64::from(segments.max(1))
     }
 }

@@ -64,9 +64,11 @@ impl Ends {
             Path::Received => self.known(self.destination, Side::Client, Side::Server),
             Path::Transmitted => self.known(self.source, Side::Server, Side::Client),
             // What this host stops before the wire may be known to nobody else.
+            Path::Loopback if self.source == self.destination => self.inside(),
+            // The host may talk to itself by this address too: the flow with the peer is looked for first.
             Path::Loopback => self
-                .inside()
-                .or_else(|| self.known(self.destination, Side::Client, Side::Server))
+                .known(self.destination, Side::Client, Side::Server)
+                .or_else(|| self.inside())
                 .or_else(|| self.to_service.then_some(self.to(self.destination, Side::Client))),
         }
     }

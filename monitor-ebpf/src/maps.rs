@@ -53,6 +53,9 @@ static EVENTS: PerCpuHashMap<EventKey, EventCounts> =
 /// host's own. The oldest make room.
 #[map]
 static FORWARDED: LruHashMap<FlowKey, u32> = LruHashMap::with_max_entries(FORWARDED_FLOWS, 0);
+/// Flows that sockets have asked for a connection of, by the address of the socket, until it begins.
+#[map]
+static ASKED: LruHashMap<u64, FlowKey> = LruHashMap::with_max_entries(1024, 0);
 
 /// What was seen and not counted, by [`Loss`].
 #[map]
@@ -249,12 +252,33 @@ pub(crate) fn count_outcome(key: &FlowKey, outcome: Outcome, error: u32) {
     }
 }
 
-/// Counts an attempt to connect that begins.
+/// Notes that a socket has asked for a connection of a flow.
 #[inline(always)]
-pub(crate) fn count_begun(key: &FlowKey) {
-    if let Some(counts) = connections(key) {
+pub(crate) fn ask(socket: u64, key: &FlowKey) {
+    // Without room the attempt counts as one that never began: a least recently used one makes room.
+    _ = ASKED.insert(&socket, key, 0);
+}
+
+/// Forgets what the socket at an address has asked for.
+#[inline(always)]
+pub(crate) fn forget_asked(socket: u64) {
+    _ = ASKED.remove(&socket);
+}
+
+/// Counts that what a socket has asked for begins. Any other socket was never asked: it is the kernel's
+/// own, or a part of another connection (MPTCP).
+#[inline(always)]
+pub(crate) fn begin(socket: u64) {
+    let Some(asked) = ASKED.get_ptr(&socket) else {
+        return;
+    };
+    // SAFETY: the pointer is to a value of the map. Where another CPU takes it in the same moment, it
+    // holds another flow, which is as valid a key.
+    let key = unsafe { *asked };
+    if let Some(counts) = connections(&key) {
         counts.begun += 1;
     }
+    _ = ASKED.remove(&socket);
 }
 
 /// Counts a segment that is sent again.
@@ -286,7 +310,7 @@ fn connections(key: &FlowKey) -> Option<&'static mut ConnectionCounts> {
 
 /// Counts dropped packets of the session with that port.
 #[inline(always)]
-pub(crate) fn count_drop(key: &DropKey, packets: u64, interface: u32, port: u16) {
+pub(crate) fn count_drop(key: &DropKey, packets: u64, interface: u32, port: u16, own: [u64; 2]) {
     static ZERO: DropCounts = DropCounts::ZERO;
     if DROPS.get_ptr(key).is_none() {
         #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
@@ -305,6 +329,7 @@ pub(crate) fn count_drop(key: &DropKey, packets: u64, interface: u32, port: u16)
     }
     counts.last = now;
     counts.port = port;
+    counts.own = own;
     if interface != 0 {
         counts.interface = interface;
     }

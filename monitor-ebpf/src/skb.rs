@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "the context is a pointer to the kernel's view of the packet")]
 
 use aya_ebpf::{
-    bindings::bpf_fib_lookup as Lookup, helpers::generated::bpf_fib_lookup,
+    bindings::bpf_fib_lookup as Lookup,
+    helpers::generated::{bpf_fib_lookup, bpf_get_retval},
     programs::sk_buff::SkBuff,
 };
 use monitor_common::packet::{Bytes, Version};
@@ -38,6 +39,14 @@ pub(crate) fn segments(context: &SkBuff) -> u32 {
 #[inline(always)]
 pub(crate) fn segment_size(context: &SkBuff) -> u32 {
     field!(context, gso_size)
+}
+
+/// What the programs at cgroups that ran before this one make of the call: negative where one forbids it.
+/// Since 5.18.
+#[inline(always)]
+pub(crate) fn said_before() -> i32 {
+    // SAFETY: the helper takes nothing, and only gives a number.
+    unsafe { bpf_get_retval() }
 }
 
 /// Whether the outer VLAN tag is kept beside the packet.

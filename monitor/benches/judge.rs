@@ -127,6 +127,7 @@ fn snapshot(taken: Timestamp, flows: usize, systems: usize) -> Snapshot {
         last: Some(taken),
         interface: Some("eth0".into()),
         port: 40000,
+        ..Drop::default()
     };
     let mut wire =
         Wire { last_received: Some(taken), interface: Some("eth0".into()), ..Wire::default() };

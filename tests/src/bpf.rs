@@ -1,9 +1,10 @@
 //! Programs of somebody else at a device.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io,
     os::fd::{AsRawFd as _, OwnedFd},
+    path::{Path, PathBuf},
 };
 
 use crate::{Namespace, sys};
@@ -109,10 +110,82 @@ impl EmptyPrograms {
     }
 }
 
+/// A program that drops every packet, or forbids every attempt. It goes with the value.
+#[derive(Debug)]
+pub struct Obstacle(#[expect(dead_code, reason = "it is held")] OwnedFd);
+
+impl Obstacle {
+    /// On the way out, behind all other programs of the device's list.
+    pub fn at_egress(namespace: &Namespace, device: &str) -> Self {
+        let program = load(SCHED_CLS, &returning(SHOT), TCX_EGRESS);
+        let index = namespace.index(device).into();
+        Self(namespace.inside(|| link(&program, index, TCX_EGRESS, 0)))
+    }
+
+    /// At XDP, where no driver has to know how.
+    pub fn at_xdp(namespace: &Namespace, device: &str) -> Self {
+        const XDP: u64 = 6;
+        const ATTACH_XDP: u64 = 37;
+        const GENERIC: u64 = 2;
+        const DROP: u32 = 1;
+        let program = load(XDP, &returning(DROP), ATTACH_XDP);
+        let index = namespace.index(device).into();
+        Self(namespace.inside(|| link(&program, index, ATTACH_XDP, GENERIC)))
+    }
+
+    /// Forbids to send packets, at a cgroup below the root.
+    pub fn to_sending(cgroup: &Path) -> Self {
+        const CGROUP_SKB: u64 = 8;
+        const EGRESS: u64 = 1;
+        Self::at_cgroup(cgroup, CGROUP_SKB, EGRESS)
+    }
+
+    /// Forbids to connect by IPv4, at a cgroup below the root.
+    pub fn to_connecting(cgroup: &Path) -> Self {
+        const CGROUP_SOCK_ADDR: u64 = 18;
+        const CONNECT4: u64 = 10;
+        Self::at_cgroup(cgroup, CGROUP_SOCK_ADDR, CONNECT4)
+    }
+
+    fn at_cgroup(cgroup: &Path, kind: u64, attach: u64) -> Self {
+        let cgroup = File::open(cgroup).unwrap();
+        let target = u64::try_from(cgroup.as_raw_fd()).unwrap();
+        Self(link(&load(kind, &returning(0), attach), target, attach, 0))
+    }
+}
+
+/// r0 = the verdict; return.
+const fn returning(verdict: u32) -> [u64; 2] {
+    [0x0000_0000_0000_00b7 | (verdict as u64) << 32, 0x0000_0000_0000_0095]
+}
+
+/// A cgroup of v2 below the root, without any process. It goes with the value.
+#[derive(Debug)]
+pub struct UnifiedCgroup(pub PathBuf);
+
+impl UnifiedCgroup {
+    /// One of this name.
+    pub fn new(name: &str) -> Self {
+        let path = cgroup_root_path().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for UnifiedCgroup {
+    fn drop(&mut self) {
+        fs::remove_dir(&self.0).unwrap();
+    }
+}
+
 /// The root of cgroup v2.
 fn cgroup_root() -> File {
-    let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
-    roots.into_iter().find_map(|root| File::open(root).ok()).unwrap()
+    File::open(cgroup_root_path()).unwrap()
+}
+
+fn cgroup_root_path() -> PathBuf {
+    let unified = PathBuf::from("/sys/fs/cgroup/unified");
+    if unified.exists() { unified } else { "/sys/fs/cgroup".into() }
 }
 
 /// Loads a program of one type, to be attached in one way.

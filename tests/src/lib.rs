@@ -40,7 +40,7 @@ mod udp;
 mod wait;
 mod wire;
 
-pub use bpf::{EmptyPrograms, ForeignProgram, tcx_programs};
+pub use bpf::{EmptyPrograms, ForeignProgram, Obstacle, UnifiedCgroup, tcx_programs};
 pub use bpffs::Bpffs;
 pub use browser::Browser;
 pub use capture::Capture;

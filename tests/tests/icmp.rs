@@ -203,3 +203,20 @@ fn errors_that_the_host_only_passes_on_are_not_its_own() {
     let icmp = &CLUSTER.find(&report).evidence.icmp;
     assert_eq!((icmp.received.len(), icmp.transmitted.len()), (0, 0), "{icmp:?}");
 }
+
+#[test]
+fn errors_about_a_peer_are_no_errors_of_the_host_with_itself() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    // The host talks to itself on the same port, by the address that it talks to the peer with.
+    let own = listen(&pair.host, at(HOST4, 11113));
+    Open::new(&pair.host, &own, at(HOST4, 11113)).close();
+    let listener = listen(&pair.peer, at(PEER4, 11113));
+    Open::new(&pair.host, &listener, at(PEER4, 11113)).close();
+    daemon.verdict(CLUSTER, "ok", None);
+    let reject = "reject with icmp type admin-prohibited";
+    pair.host.nft(&chain("output", "ip daddr 10.20.0.2 tcp dport 11113", reject));
+    turned_away(&pair.host, at(PEER4, 11113), PATIENCE);
+    let said = daemon.verdict(CLUSTER, "refused", Some("local-firewall-reject"));
+    assert_eq!(errors(&said), [("prohibited", false, pair.host.nft_counter("hit"))]);
+}

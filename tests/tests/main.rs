@@ -43,6 +43,8 @@ mod metrics;
 #[cfg(test)]
 mod names;
 #[cfg(test)]
+mod obstacles;
+#[cfg(test)]
 mod others;
 #[cfg(test)]
 mod outcomes;

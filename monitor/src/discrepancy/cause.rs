@@ -44,6 +44,24 @@ causes! {
     /// This host's netfilter turns it down although a listener exists.
     LocalFirewallReject = "local-firewall-reject",
         "Replace the reject rule for the port in this host's firewall.";
+    /// This host's netfilter drops it because its table of connections is full.
+    ConnectionTableFull = "connection-table-full",
+        "The table of connections of this host's firewall is full: find out what fills it (conntrack -L), or raise net.netfilter.nf_conntrack_max.";
+    /// A program or a filter at the service's cgroup or socket, or a security module, drops it.
+    ForbiddenHere = "forbidden-here",
+        "A program at the cgroup or the socket of the service forbids it: look at IPAddressDeny= in its unit (systemctl show), and at bpftool cgroup tree.";
+    /// An `IPsec` policy of this host lets it pass only encrypted, or not at all.
+    IpsecPolicy = "ipsec-policy",
+        "An IPsec policy of this host stops it: ip xfrm policy shows which, and ip xfrm state whether there are keys for it.";
+    /// An XDP program drops it before anything else sees it.
+    XdpDrop = "xdp-drop",
+        "Find the XDP program that drops it: ip link show, bpftool net.";
+    /// It came in with a checksum that is wrong.
+    BadChecksum = "bad-checksum",
+        "Packets arrive damaged: look at checksum offloading of the cards and virtual devices on the way (ethtool -k), then at the cables.";
+    /// Nothing listened on the port, and something does by now.
+    ListensAgain = "listens-again",
+        "Nothing listened on the port when it was last tried, and something does now: the next attempt will tell.";
     /// Nothing listens on the port.
     NoListener = "no-listener",
         "Start the service that should listen on the port.";
@@ -53,12 +71,15 @@ causes! {
     /// The listener does not take connections fast enough.
     AcceptQueueFull = "accept-queue-full",
         "Find out why the service does not accept connections: it hangs or is overloaded.";
+    /// This host still has an earlier connection of the same ports.
+    OldSession = "old-session",
+        "This host still has the peer's earlier connection open (ss -tn), and the answer to the new attempt does not end it: look for a firewall on the way that drops the ACK or the peer's RST, or close the old connection.";
     /// The receiver does not take datagrams fast enough.
     ReceiveBufferFull = "receive-buffer-full",
         "Give the service a larger receive buffer, or find out why it does not read.";
     /// Reverse path filtering.
     RpFilter = "rp-filter",
-        "Mend the route back to the peer, or loosen rp_filter on the interface.";
+        "Fix the route back to the peer, or loosen rp_filter on the interface.";
     /// No route to the peer.
     NoRoute = "no-route",
         "Add a route to the peer, which answers to it need too: ip route get shows what the kernel finds.";

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Cause, Failure, Verdict, reasons};
 use crate::observe::{
-    Drop, FlowId, IcmpErrors, IcmpKind, Listening, NO_PORT, Route, Side, Tally, UNTOLD,
+    Drop, FORBIDDEN, FlowId, IPSEC_BLOCKS, IcmpErrors, IcmpKind, Listening, NO_PORT, Netfilter,
+    REFUSED_UNSENT, Route, Side, Tally, Transport, UNTOLD,
 };
 
 /// How much older than the first failed attempt its evidence can be: times are those of the kernel's
@@ -27,7 +28,9 @@ pub(super) fn judge(
     let since = failure.began;
     let proof = proof(tally, flow, since);
     let cause = match (failure.attempt, flow.side, proof) {
-        (Attempt::NotSent { error: NO_PORT }, ..) => Cause::Undetermined,
+        (Attempt::NotSent { error: NO_PORT | REFUSED_UNSENT }, ..) => Cause::Undetermined,
+        (Attempt::NotSent { error: FORBIDDEN }, ..) => Cause::ForbiddenHere,
+        (Attempt::NotSent { error: IPSEC_BLOCKS }, ..) => Cause::IpsecPolicy,
         (Attempt::NotSent { .. }, ..) => Cause::NoRoute,
         (_, _, Some((at, Cause::LocalFirewallIn | Cause::LocalFirewallOut)))
             if is_rejected(tally, at) =>
@@ -40,9 +43,7 @@ pub(super) fn judge(
             Cause::LocalFirewallReject
         }
         (Attempt::Refused, Side::Client, _) => Cause::RemoteRefused,
-        (_, Side::Server, Some((_, Cause::NoListener))) if listens_elsewhere(flow, listeners) => {
-            Cause::WrongBind
-        }
+        (_, Side::Server, Some((_, Cause::NoListener))) => nothing_took_it(flow, tally, listeners),
         (_, _, Some((_, cause))) => cause,
         (attempt, Side::Client, None) => {
             let dropped = dropped_answer(tally, flow.side, since);
@@ -56,18 +57,20 @@ pub(super) fn judge(
             Cause::AcceptQueueFull
         }
         (Attempt::HalfOpen, Side::Server, None) => Cause::NoAnswer,
-        // The attempts reach a socket, and its answers have no way back.
-        (Attempt::Unanswered, Side::Server, None)
-            if tally.sockets.received.syn > 0 && matches!(route, Some(Route::None { .. })) =>
-        {
-            Cause::NoRoute
-        }
         (Attempt::Unanswered, Side::Server, None) => {
-            dropped_answer(tally, flow.side, since).unwrap_or(Cause::Undetermined)
+            // The attempts reach a socket, and its answers have no way back.
+            let has_no_way =
+                tally.sockets.received.syn > 0 && matches!(route, Some(Route::None { .. }));
+            let otherwise = || if has_no_way { Cause::NoRoute } else { Cause::Undetermined };
+            dropped_answer(tally, flow.side, since).unwrap_or_else(otherwise)
         }
         (_, Side::Server, None) => Cause::Undetermined,
     };
+    let is_tcp = flow.transport == Transport::Tcp;
     let verdict = match (failure.attempt, cause) {
+        // An ICMP error of this host can be about an earlier datagram.
+        (_, cause) if !is_tcp && is_silent(cause) => Verdict::Blocked,
+        (Attempt::Unanswered, cause) if is_silent(cause) => Verdict::Blocked,
         (Attempt::Refused, _) | (_, Cause::LocalFirewallReject | Cause::RemoteRefused) => {
             Verdict::Refused
         }
@@ -81,6 +84,25 @@ pub(super) fn judge(
         (Attempt::Lost, _) => Verdict::Degraded,
     };
     (verdict, cause)
+}
+
+/// Whether what a cause stops is not turned down: the one who asked hears nothing.
+const fn is_silent(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::LocalFirewallIn
+            | Cause::LocalFirewallOut
+            | Cause::ConnectionTableFull
+            | Cause::RpFilter
+            | Cause::NoRoute
+            | Cause::QdiscDrop
+            | Cause::TcDrop
+            | Cause::XdpDrop
+            | Cause::ForbiddenHere
+            | Cause::IpsecPolicy
+            | Cause::BadChecksum
+            | Cause::OldSession
+    )
 }
 
 /// Whether this host itself answers attempts by ICMP. Where its answers are dropped and the kernel does not
@@ -123,21 +145,50 @@ fn on_port<'a>(flow: &FlowId, listeners: &'a [Listening]) -> impl Iterator<Item 
     listeners.iter().filter(move |l| l.transport == transport && l.address.port() == port)
 }
 
-/// Whether what listens on the port does so on certain addresses, none of which can have been meant.
-fn listens_elsewhere(flow: &FlowId, listeners: &[Listening]) -> bool {
-    let mut on_port = on_port(flow, listeners).peekable();
-    on_port.peek().is_some() && on_port.all(|listener| !listener.address.ip().is_unspecified())
+/// Why no socket took the last attempt: what listened on the port then was not for it, or nothing listened;
+/// or something does by now.
+fn nothing_took_it(flow: &FlowId, tally: &Tally, listeners: &[Listening]) -> Cause {
+    let is_refusal = |drop: &&Drop| &*drop.reason == "NO_SOCKET" && is_request(drop, flow.side);
+    let refusal = tally.dropped.iter().filter(is_refusal).max_by_key(|drop| drop.last);
+    let Some((drop, at)) = refusal.and_then(|drop| Some((drop, drop.last?))) else {
+        return Cause::NoListener;
+    };
+    let takes =
+        |listener: &Listening| listener.takes(flow.peer, drop.own, drop.interface.as_deref());
+    let on_port = || on_port(flow, listeners);
+    if on_port().any(|listener| listener.is_there() && takes(listener)) {
+        Cause::ListensAgain
+    } else if on_port().any(|listener| listener.may_be_of(at) && !takes(listener)) {
+        Cause::WrongBind
+    } else {
+        Cause::NoListener
+    }
 }
 
 /// Attempts came as far as the sockets, and a queue has no room for them.
 fn is_queue_full(flow: &FlowId, tally: &Tally, listeners: &[Listening]) -> bool {
-    tally.sockets.received.syn > 0 && on_port(flow, listeners).any(|listener| listener.is_full)
+    tally.sockets.received.syn > 0 && on_port(flow, listeners).any(|it| it.is_there() && it.is_full)
+}
+
+/// Whether this host dropped the last segment of a handshake that began then: its asker takes the connection for
+/// open, and no program ever gets it.
+pub(super) fn is_cut_short(tally: &Tally, side: Side, began: Option<Timestamp>) -> bool {
+    let is_last = |drop: &&Drop| is_last_of_handshake(drop, side);
+    let mut last = tally.dropped.iter().filter(is_last);
+    last.any(|drop| began.is_some_and(|began| is_since(drop.last, began)))
 }
 
 /// Whether no answer to the attempts need be waited for: this host stops them, or ICMP answered them. A
-/// full queue can have room the next time.
+/// full queue can have room the next time, damage can be chance, and an asker that hears of its old session
+/// ends it and asks again.
 pub(super) fn is_decided(flow: &FlowId, tally: &Tally, since: Timestamp) -> bool {
-    proof(tally, flow, since).is_some_and(|(_, cause)| cause != Cause::QdiscDrop)
+    let is_final = |cause| {
+        !matches!(
+            cause,
+            Cause::QdiscDrop | Cause::AcceptQueueFull | Cause::BadChecksum | Cause::OldSession
+        )
+    };
+    proof(tally, flow, since).is_some_and(|(_, cause)| is_final(cause))
         || is_turned_down(flow.side, tally, since)
 }
 
@@ -146,9 +197,11 @@ pub(super) fn is_decided(flow: &FlowId, tally: &Tally, since: Timestamp) -> bool
 fn proof(tally: &Tally, flow: &FlowId, since: Timestamp) -> Option<(Option<Timestamp>, Cause)> {
     let side = flow.side;
     // What the host sends itself is dropped on its way out, and was to be received.
-    let is_meant = |drop: &&Drop| is_request(drop, side) || flow.loopback && drop.opening;
-    let requests = tally.dropped.iter().filter(is_meant);
-    let drops = requests.filter_map(|drop| match reasons::meaning(&drop.reason, drop.received) {
+    let asks = |drop: &&Drop| {
+        is_request(drop, side) || is_last_of_handshake(drop, side) || flow.loopback && drop.opening
+    };
+    let requests = tally.dropped.iter().filter(asks);
+    let drops = requests.filter_map(|drop| match meaning_of(drop) {
         reasons::Meaning::Proof(cause) => Some((drop.last, cause)),
         reasons::Meaning::Noise(_) | reasons::Meaning::Loss => None,
     });
@@ -167,8 +220,13 @@ fn dropped_answer(tally: &Tally, side: Side, since: Timestamp) -> Option<Cause> 
 
 /// What stopped an answer. One that its asker no longer waits for is no loss.
 fn stops_answers(drop: &Drop) -> Option<Cause> {
-    match reasons::meaning(&drop.reason, drop.received) {
-        reasons::Meaning::Proof(Cause::NoListener | Cause::ReceiveBufferFull)
+    match meaning_of(drop) {
+        reasons::Meaning::Proof(
+            Cause::NoListener
+            | Cause::ReceiveBufferFull
+            | Cause::AcceptQueueFull
+            | Cause::OldSession,
+        )
         | reasons::Meaning::Noise(_)
         | reasons::Meaning::Loss => None,
         reasons::Meaning::Proof(cause) => Some(cause),
@@ -190,6 +248,21 @@ pub(super) fn answers_lost_after_the_wire(tally: &Tally, side: Side) -> u64 {
     answers.filter(is_after).map(|drop| drop.packets).sum()
 }
 
+/// What the drops say. Those by netfilter are its rules' where no other part of it can have done it.
+fn meaning_of(drop: &Drop) -> reasons::Meaning {
+    match drop.netfilter {
+        Some(Netfilter::TableFull) => reasons::Meaning::Proof(Cause::ConnectionTableFull),
+        Some(Netfilter::Unclear) => reasons::Meaning::Loss,
+        None => reasons::meaning(&drop.reason, drop.received),
+    }
+}
+
+/// Whether what was dropped ended handshakes for which the listener had no room.
+fn is_last_of_handshake(drop: &Drop, side: Side) -> bool {
+    let is_answered = drop.received && side == Side::Server && !drop.opening;
+    is_answered && meaning_of(drop) == reasons::Meaning::Proof(Cause::AcceptQueueFull)
+}
+
 /// Whether what was dropped asks for something: a segment that opens a connection, or a datagram to
 /// the service.
 fn is_request(drop: &Drop, side: Side) -> bool {
@@ -201,7 +274,7 @@ fn is_request(drop: &Drop, side: Side) -> bool {
 pub(super) fn lost_datagrams(flow: &FlowId, tally: &Tally) -> (u64, Attempt, Option<Timestamp>) {
     let mut lost = (0, Attempt::Unanswered, None);
     for drop in tally.dropped.iter().filter(|drop| is_request(drop, flow.side)) {
-        let attempt = match reasons::meaning(&drop.reason, drop.received) {
+        let attempt = match meaning_of(drop) {
             reasons::Meaning::Proof(Cause::NoListener) => Attempt::Refused,
             reasons::Meaning::Proof(Cause::ReceiveBufferFull) => Attempt::Lost,
             reasons::Meaning::Proof(_) => Attempt::Unanswered,

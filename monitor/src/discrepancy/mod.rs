@@ -4,6 +4,7 @@
 //! snapshot.
 
 mod attempts;
+mod before_the_wire;
 mod cause;
 mod datagrams;
 mod evidence;
@@ -48,7 +49,7 @@ use crate::expect::DAILY;
 
 /// How long a success counts where the config says nothing, and how long a failure stays after the
 /// last attempt.
-const DEFAULT_WINDOW: SignedDuration = DAILY;
+pub(crate) const DEFAULT_WINDOW: SignedDuration = DAILY;
 
 /// A time that was read before the clock was set by so much.
 fn moved_by(at: Timestamp, by: SignedDuration) -> Timestamp {

@@ -34,7 +34,7 @@ const NOISE: [(&str, &str); 13] = [
 ];
 
 /// Reasons that name what dropped a packet.
-const PROOFS: [(&str, Cause); 12] = [
+const PROOFS: [(&str, Cause); 29] = [
     ("NO_SOCKET", Cause::NoListener),
     ("SOCKET_RCVBUFF", Cause::ReceiveBufferFull),
     ("PROTO_MEM", Cause::ReceiveBufferFull),
@@ -44,6 +44,23 @@ const PROOFS: [(&str, Cause); 12] = [
     ("NEIGH_FAILED", Cause::NeighborUnreachable),
     ("NEIGH_QUEUEFULL", Cause::NeighborUnreachable),
     ("QDISC_DROP", Cause::QdiscDrop),
+    ("QDISC_OVERLIMIT", Cause::QdiscDrop),
+    ("QDISC_CONGESTED", Cause::QdiscDrop),
+    ("CAKE_FLOOD", Cause::QdiscDrop),
+    ("FQ_BAND_LIMIT", Cause::QdiscDrop),
+    ("FQ_HORIZON_LIMIT", Cause::QdiscDrop),
+    ("FQ_FLOW_LIMIT", Cause::QdiscDrop),
+    ("XDP", Cause::XdpDrop),
+    ("SOCKET_FILTER", Cause::ForbiddenHere),
+    ("BPF_CGROUP_EGRESS", Cause::ForbiddenHere),
+    ("SECURITY_HOOK", Cause::ForbiddenHere),
+    ("XFRM_POLICY", Cause::IpsecPolicy),
+    ("IP_CSUM", Cause::BadChecksum),
+    ("TCP_CSUM", Cause::BadChecksum),
+    ("UDP_CSUM", Cause::BadChecksum),
+    ("TCP_LISTEN_OVERFLOW", Cause::AcceptQueueFull),
+    ("TCP_INVALID_SYN", Cause::OldSession),
+    ("TCP_RFC7323_TW_PAWS", Cause::OldSession),
     ("TC_INGRESS", Cause::TcDrop),
     ("TC_EGRESS", Cause::TcDrop),
     ("PKT_TOO_BIG", Cause::Mtu),

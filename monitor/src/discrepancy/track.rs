@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     DEFAULT_WINDOW, Difference, Share,
     attempts::{Failing, History, News},
+    before_the_wire::{BeforeTheWire, NotSent},
     datagrams::Datagrams,
     evidence,
     layers::Layers,
@@ -14,8 +15,7 @@ use super::{
     scan::WITHIN,
 };
 use crate::observe::{
-    AttemptEnd, Counters, FlowId, NO_PORT, OpenAttempt, Outcome, Route, Side, Tally, Transport,
-    UNTOLD,
+    AttemptEnd, Counters, FlowId, OpenAttempt, Outcome, Route, Side, Tally, Transport,
 };
 
 /// How long an attempt may go without an answer, from its own first SYN, and its asker without going on
@@ -83,10 +83,7 @@ pub struct Track {
     /// Attempts that were never sent, likewise.
     unsent_before: u64,
     before_the_wire: BeforeTheWire,
-    /// Attempts of this host that never began, and those without a local port.
-    not_sent: (u64, u64),
-    /// Those of them that are known to have failed.
-    unsent: u64,
+    not_sent: NotSent,
     established: u64,
     datagrams: Option<Box<Datagrams>>,
     layers: Layers,
@@ -110,15 +107,6 @@ struct Counted {
     hidden: u64,
 }
 
-/// Attempts of this host that are seen before the wire only.
-#[derive(Clone, Copy, Debug, Default)]
-struct BeforeTheWire {
-    /// Those that were there when an attempt last succeeded.
-    base: u64,
-    /// Since when there are more, and how many.
-    since: Option<(Timestamp, u64)>,
-}
-
 impl Track {
     /// Of a flow that is seen for the first time, in the first snapshot or in a later one.
     pub(super) fn of(flow: &FlowId, tally: &Tally, is_first: bool) -> Self {
@@ -134,8 +122,9 @@ impl Track {
             track.counted.completed = completed.times;
             track.counted.failed = ended_in_vain(tally);
             track.segments_before = segments_in_vain(tally).saturating_sub(1);
-            track.last_success = completed.last;
-            track.history.remember(completed.last);
+            let is_cut_short = evidence::is_cut_short(tally, flow.side, completed.began);
+            track.last_success = completed.last.filter(|_| !is_cut_short);
+            track.history.remember(track.last_success);
             track.established = tally.times(Outcome::Established);
         }
         track
@@ -172,12 +161,12 @@ impl Track {
         let success = self.new_success(flow, tally);
         let completed = tally.attempts.ended(AttemptEnd::Completed).times;
         let overdue: Vec<&OpenAttempt> = overdue(flow, tally, now).collect();
-        let hidden = self.failed_before_the_wire(flow, tally, now);
-        let not_sent = self.attempts_not_sent(tally, route);
+        let hidden = self.before_the_wire.failed(flow, tally, now);
+        let not_sent = self.not_sent.advance(tally, route, now);
         let failed = ended_in_vain(tally)
             + overdue.len() as u64
             + hidden.map_or(0, |(times, _)| times)
-            + self.unsent;
+            + self.not_sent.failed;
         let news = News {
             failed: difference(failed, self.counted.failed),
             succeeded: completed
@@ -193,9 +182,8 @@ impl Track {
             self.last_success = self.last_success.max(Some(at));
             if self.history.failing().is_none() {
                 self.segments_before = segments_in_vain(tally);
-                self.unsent_before = self.unsent;
-                self.before_the_wire =
-                    BeforeTheWire { base: before_the_wire(flow, tally), since: None };
+                self.unsent_before = self.not_sent.failed;
+                self.before_the_wire.succeed(flow, tally);
             }
         } else {
             self.note_open_connections(flow, tally);
@@ -208,8 +196,10 @@ impl Track {
         let completed = tally.attempts.ended(AttemptEnd::Completed);
         let established = tally.times(Outcome::Established);
         let before = std::mem::replace(&mut self.established, established);
-        let is_hidden = request(flow, tally).syn == 0 || self.before_the_wire.since.is_some();
-        if completed.times > self.counted.completed {
+        let is_hidden = request(flow, tally).syn == 0 || self.before_the_wire.is_waiting();
+        if completed.times > self.counted.completed
+            && !evidence::is_cut_short(tally, flow.side, completed.began)
+        {
             completed.last
         } else if is_hidden && established > before {
             let mut outcomes = tally.outcomes.iter();
@@ -317,9 +307,9 @@ impl Track {
         let open = tally.attempts.open.iter().filter(|attempt| attempt.acknowledged.is_none());
         let last = open.clone().map(|attempt| attempt.last).max();
         let open: u64 = open.map(|attempt| attempt.segments).sum();
-        let hidden = self.before_the_wire.since.map_or(0, |(_, times)| times);
+        let hidden = self.before_the_wire.waiting();
         let ended = segments_in_vain(tally).saturating_sub(self.segments_before);
-        let unsent = self.unsent - self.unsent_before;
+        let unsent = self.not_sent.failed - self.unsent_before;
         let attempts = ended + open + hidden + unsent;
         Some((
             Failure { last: failure.last.max(last.unwrap_or(failure.last)), attempts, ..failure },
@@ -333,56 +323,13 @@ impl Track {
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.set_clock(by);
         }
-        if let Some((since, _)) = &mut self.before_the_wire.since {
-            *since = moved_by(*since, by);
-        }
+        self.before_the_wire.set_clock(by);
     }
 
     /// Leaves a success that is not after a moment to those who said then what the counts mean: that
     /// the last answer was one does not follow from totals.
     pub fn forget_until(&mut self, moment: Option<Timestamp>) {
         self.last_success.take_if(|success| Some(*success) <= moment);
-    }
-
-    /// Attempts of this host that are seen before the wire only and fail, and when they began.
-    fn failed_before_the_wire(
-        &mut self,
-        flow: &FlowId,
-        tally: &Tally,
-        now: Timestamp,
-    ) -> Option<(u64, Timestamp)> {
-        let all = before_the_wire(flow, tally);
-        let more = all.saturating_sub(self.before_the_wire.base);
-        if more == 0 {
-            self.before_the_wire.since = None;
-            return None;
-        }
-        let (since, _) = self.before_the_wire.since.unwrap_or((now, 0));
-        self.before_the_wire.since = Some((since, more));
-        let is_over = now.duration_since(since) >= ANSWER_GRACE;
-        (is_over || evidence::is_decided(flow, tally, since)).then_some((more, since))
-    }
-
-    /// Why new attempts were never sent, and when the last one was. The route tells why one did not
-    /// begin; with a route it may be beginning at this moment.
-    fn attempts_not_sent(
-        &mut self,
-        tally: &Tally,
-        route: Option<&Route>,
-    ) -> Option<(u32, Timestamp)> {
-        let (not_begun, no_port) = (tally.not_begun, tally.no_port);
-        let before = std::mem::replace(&mut self.not_sent, (not_begun.times, no_port.times));
-        let not_begun_now = not_begun.times.saturating_sub(before.0);
-        let no_port_now = no_port.times.saturating_sub(before.1);
-        let (times, error, last) = match route {
-            Some(Route::None { error }) if not_begun_now > 0 => {
-                (not_begun_now, *error, not_begun.last)
-            }
-            _ if no_port_now > 0 => (no_port_now, NO_PORT, no_port.last),
-            _ => return None,
-        };
-        self.unsent += times;
-        Some((error, last?))
     }
 }
 
@@ -444,22 +391,4 @@ fn overdue<'a>(
         };
         waited >= ANSWER_GRACE || evidence::is_decided(flow, tally, began) && is_meant()
     })
-}
-
-/// Attempts of this host that did not reach the wire, as far as is known: those of its sockets, and those
-/// that its firewall dropped before.
-fn before_the_wire(flow: &FlowId, tally: &Tally) -> u64 {
-    if flow.side == Side::Server && !flow.loopback {
-        return 0;
-    }
-    let dropped = |reason: &str| -> u64 {
-        let openings = tally.dropped.iter().filter(|drop| drop.opening && !drop.received);
-        openings.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
-    };
-    if flow.loopback {
-        return dropped("NETFILTER_DROP");
-    }
-    // Without a reason: those that had left a socket are no attempts of their own.
-    let sent = tally.sockets.transmitted.syn.saturating_sub(tally.wire.transmitted.syn);
-    sent + dropped("NETFILTER_DROP") + dropped(UNTOLD).saturating_sub(sent)
 }

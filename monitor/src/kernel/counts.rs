@@ -201,6 +201,7 @@ impl Counts for DropCounts {
         if other.last > self.last {
             self.interface = other.interface;
             self.port = other.port;
+            self.own = other.own;
         }
         self.last = self.last.max(other.last);
     }

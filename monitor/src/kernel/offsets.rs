@@ -78,6 +78,7 @@ fn offsets(btf: &Btf<'_>, watched_namespace: u32) -> Result<Offsets, BtfError> {
         skb_network_header: btf.offset("sk_buff", "network_header")?,
         skb_end: btf.offset("sk_buff", "end")?,
         skb_device: btf.offset("sk_buff", "dev")?,
+        skb_incoming: btf.offset("sk_buff", "skb_iif")?,
         cast_function: btf.function("bpf_cast_to_kern_ctx").unwrap_or(0),
         skb_socket: btf.offset("sk_buff", "sk")?,
         shared_segments: btf.offset("skb_shared_info", "gso_segs")?,
@@ -102,6 +103,7 @@ fn offsets(btf: &Btf<'_>, watched_namespace: u32) -> Result<Offsets, BtfError> {
         watched_namespace,
         drop_arguments: btf.arguments("kfree_skb").unwrap_or(0),
         retransmit_arguments: btf.arguments("tcp_retransmit_skb").unwrap_or(0),
+        tells_refusals: u32::from(btf.function("bpf_get_retval").is_some()),
     })
 }
 

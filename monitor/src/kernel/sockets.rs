@@ -13,7 +13,7 @@ use netlink_packet_core::{
 use netlink_packet_sock_diag::{
     SockDiagMessage,
     constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP},
-    inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags},
+    inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
 };
 use netlink_sys::{Socket, protocols::NETLINK_SOCK_DIAG};
 
@@ -34,6 +34,10 @@ pub struct Listener {
     pub transport: Transport,
     /// What it is bound to.
     pub address: SocketAddr,
+    /// It takes no IPv4, although it is bound to every address.
+    pub only_ipv6: bool,
+    /// Index of the device that it is bound to, 0 for none.
+    pub device: u32,
     /// What `/proc/*/fd` calls it by.
     pub inode: u32,
     /// Connections, or bytes of datagrams, that wait to be taken.
@@ -50,6 +54,8 @@ pub fn listeners() -> Result<Vec<Listener>, Error> {
             listeners.push(Listener {
                 transport,
                 address: socket.local,
+                only_ipv6: said.nlas.iter().any(|nla| matches!(nla, Nla::SkV6Only(true))),
+                device: said.header.socket_id.interface_id,
                 inode: said.header.inode,
                 waiting: said.header.recv_queue,
                 room: said.header.send_queue,

@@ -80,6 +80,8 @@ pub enum What {
     NotBegun,
     /// No local port was left for an attempt of this host.
     NoPort,
+    /// A program at a cgroup forbids an attempt of this host.
+    Forbidden,
     /// This host sent a segment again.
     Retransmitted,
     /// What became of a connection.
@@ -143,8 +145,8 @@ impl Flows {
         self.odd.sort_unstable_by_key(|(flow, _)| *flow);
         // In place, and what is told of one flow always in the same order.
         self.dropped.sort_unstable_by(|(a, one), (b, other)| {
-            let one = (a, &one.reason, one.received, one.opening);
-            one.cmp(&(b, &other.reason, other.received, other.opening))
+            let key = |drop: &Drop| (drop.received, drop.opening, drop.at_device);
+            (a, &one.reason, key(one)).cmp(&(b, &other.reason, key(other)))
         });
         self.happened.sort_unstable_by_key(|(flow, (what, _))| (*flow, *what));
         self.icmp.sort_by_key(|(flow, _)| *flow);
@@ -221,6 +223,7 @@ impl FromIterator<(FlowId, Tally)> for Flows {
             }
             flows.add_happened(flow, What::NotBegun, tally.not_begun);
             flows.add_happened(flow, What::NoPort, tally.no_port);
+            flows.add_happened(flow, What::Forbidden, tally.forbidden);
             flows.add_happened(flow, What::Retransmitted, tally.retransmitted);
             flows.dropped.extend(tally.dropped.into_iter().map(|drop| (flow, drop)));
             flows.icmp.extend(tally.icmp.into_iter().map(|errors| (flow, errors)));
@@ -284,6 +287,7 @@ impl<'a> Rest<'a> {
             match what {
                 What::NotBegun => tally.not_begun = happened,
                 What::NoPort => tally.no_port = happened,
+                What::Forbidden => tally.forbidden = happened,
                 What::Retransmitted => tally.retransmitted = happened,
                 What::Outcome(outcome) => tally.outcomes.push((outcome, happened)),
             }
@@ -324,6 +328,7 @@ mod tests {
             last: at,
             interface: None,
             port: 1,
+            ..Drop::default()
         };
         let wire = Wire {
             received: counters(1),
@@ -339,6 +344,7 @@ mod tests {
             dropped: vec![drop("NETFILTER_DROP"), drop("NO_SOCKET")],
             not_begun: happened(6),
             no_port: happened(7),
+            forbidden: happened(10),
             outcomes: vec![(Outcome::Established, happened(8))],
             retransmitted: happened(9),
             ..Tally::default()

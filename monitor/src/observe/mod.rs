@@ -54,6 +54,8 @@ pub struct Tally {
     pub not_begun: Happened,
     /// Attempts of this host for which no local port was left.
     pub no_port: Happened,
+    /// Attempts of this host that a program at the cgroup of whoever made them forbids.
+    pub forbidden: Happened,
     /// What became of connections, as the sockets say, each outcome once.
     pub outcomes: Vec<(Outcome, Happened)>,
     /// Segments that this host sent again.
@@ -64,7 +66,7 @@ pub struct Tally {
 pub const UNTOLD: &str = "unknown";
 
 /// Packets of a flow that the kernel dropped alike.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drop {
     /// The kernel's reason, without its prefix: `NETFILTER_DROP`.
     pub reason: Arc<str>,
@@ -84,6 +86,21 @@ pub struct Drop {
     pub interface: Option<Arc<str>>,
     /// The port of the last that is not the service's.
     pub port: u16,
+    /// They were at a device; what this host sent had left its sockets by then.
+    pub at_device: bool,
+    /// This host's address in the last.
+    pub own: Option<IpAddr>,
+    /// Of those that netfilter dropped: which part of it other than the rules dropped the last, or may have.
+    pub netfilter: Option<Netfilter>,
+}
+
+/// What in netfilter drops packets beside the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Netfilter {
+    /// Its table of connections was full, and dropped at least as many.
+    TableFull,
+    /// Connection tracking dropped packets at the same time, and it cannot be told which.
+    Unclear,
 }
 
 /// ICMP errors of one kind about packets of a flow.
@@ -219,23 +236,70 @@ impl Snapshot {
     }
 }
 
-/// A socket of this host that waits for peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A socket of this host that waits for peers, or did when attempts failed that are judged now.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
     /// Its transport.
     pub transport: Transport,
     /// What it is bound to.
     pub address: SocketAddr,
+    /// Of the IPv6 address that stands for all: those of IPv4 are not among them.
+    pub only_ipv6: bool,
+    /// The device that it is bound to, where it is bound to one.
+    pub device: Option<Arc<str>>,
     /// Of a TCP socket: more connections wait to be accepted than may.
     pub is_full: bool,
+    /// It did not wait before.
+    pub after: Option<Timestamp>,
+    /// It was last seen to wait, and no longer does.
+    pub until: Option<Timestamp>,
+}
+
+impl Listening {
+    /// Whether it waits now.
+    pub const fn is_there(&self) -> bool {
+        self.until.is_none()
+    }
+
+    /// Whether it may have waited at a moment.
+    pub fn may_be_of(&self, moment: Timestamp) -> bool {
+        self.after.is_none_or(|after| after <= moment)
+            && self.until.is_none_or(|until| until >= moment)
+    }
+
+    /// Whether it takes what comes in for an address by a device, so far as these are known.
+    pub fn takes(&self, peer: IpAddr, own: Option<IpAddr>, device: Option<&str>) -> bool {
+        let bound = self.address.ip();
+        let is_address = if bound.is_unspecified() {
+            bound.is_ipv4() == peer.is_ipv4() || bound.is_ipv6() && !self.only_ipv6
+        } else {
+            own.is_some_and(|own| own == bound)
+        };
+        let is_device = match (&self.device, device) {
+            (Some(bound), Some(device)) => **bound == *device,
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        is_address && is_device
+    }
 }
 
 /// The error of an attempt for which no local port is left.
 pub const NO_PORT: u32 = 99;
+/// The error of an attempt that a program at the cgroup of whoever made it forbids.
+pub const FORBIDDEN: u32 = 1;
+/// An attempt that an `IPsec` policy blocks. Its error is the same, so it has a number beyond those of
+/// errors.
+pub const IPSEC_BLOCKS: u32 = 4096;
+/// An attempt that did not begin although there is a route: its error is not known.
+pub const REFUSED_UNSENT: u32 = 4097;
 
 /// What an error of `connect`, or of looking for a route, is called.
 pub fn error_text(errno: u32) -> String {
     let text = match errno {
+        FORBIDDEN => "a program at its cgroup forbids it",
+        IPSEC_BLOCKS => "an IPsec policy blocks it",
+        REFUSED_UNSENT => "refused by this host before anything was sent",
         13 => "a route prohibits it",
         22 => "a blackhole route takes it",
         NO_PORT => "no local port or address is left",

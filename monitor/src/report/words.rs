@@ -11,7 +11,7 @@ use crate::{
         Cause, Verdict,
         reasons::{self, Meaning},
     },
-    observe::IcmpKind,
+    observe::{IcmpKind, REFUSED_UNSENT, error_text},
 };
 
 /// What was seen of attempts, and how they were answered.
@@ -44,6 +44,7 @@ pub(super) fn attempts(failing: &Failing, verdict: Verdict, side: &str) -> Strin
         }
         (Verdict::Refused, false) if by_icmp => "it answers with ICMP",
         (Verdict::Refused, false) => "it answers with RST",
+        (_, true) if *cause == Cause::OldSession => "this host answers for an earlier connection",
         (_, true) if *cause == Cause::NoAnswer => "this host answers, and nothing comes back",
         (_, true) if is_answer_dropped => "this host drops its own answers",
         (_, true) => "this host does not answer",
@@ -79,6 +80,15 @@ pub(super) fn advice(expectation: &Expectation, cause: Cause) -> &'static str {
         (Cause::NoAnswer, _, "server") => {
             "Answers leave this host: look at the firewalls and routes on the way back to the peer."
         }
+        (Cause::Undetermined, _, "client") if is_refused_unsent(expectation) => {
+            "This host refuses the attempts before anything is sent: look at the programs at its cgroups (bpftool cgroup tree), at security modules (dmesg, ausearch -m avc) and at what the program asks for (strace -e connect)."
+        }
+        (Cause::Undetermined, _, "client") => {
+            "What is seen here does not tell where it is stopped: check the firewall of this host, then that the peer's service runs and can be reached."
+        }
+        (Cause::ForbiddenHere, _, "client") => {
+            "A program at the cgroup of the client forbids it: look at IPAddressDeny= in its unit (systemctl show), and at bpftool cgroup tree."
+        }
         (Cause::LocalFirewallIn, _, "client") => {
             "Allow answers coming in through this host's firewall: those of established connections (ct state)."
         }
@@ -90,6 +100,13 @@ pub(super) fn advice(expectation: &Expectation, cause: Cause) -> &'static str {
         }
         _ => cause.advice(),
     }
+}
+
+/// Whether attempts failed before anything was sent, and it is not known why.
+fn is_refused_unsent(expectation: &Expectation) -> bool {
+    let refused = error_text(REFUSED_UNSENT);
+    let mut failing = expectation.evidence.failing.iter();
+    failing.any(|failing| failing.error.as_ref() == Some(&refused))
 }
 
 /// Whether the firewall of this host drops segments of the session that stopped first.

@@ -10,15 +10,15 @@ use monitor_common::{FlowKey, Loss};
 use tokio::sync::watch;
 
 use super::{
-    routes,
+    explained::Explained,
+    listeners::Listeners,
+    routes::Routes,
     sessions::{FOLLOW_EVERY, is_troubled, sessions},
     tallies::{Tallies, flow_id, flow_key, wire},
 };
 use crate::{
-    kernel::{
-        self, Ages, Attachments, Interfaces, MachineHooks, Mode, Object, listeners, open_flows,
-    },
-    observe::{FlowId, Flows, Hook, Listening, PortSet, RETRANSMIT, Snapshot, Tally, Transport},
+    kernel::{self, Ages, Attachments, Interfaces, MachineHooks, Mode, Object, open_flows},
+    observe::{FlowId, Flows, Hook, PortSet, RETRANSMIT, Snapshot, Tally},
 };
 
 /// How long a flow has to be idle before it makes room for others.
@@ -47,6 +47,9 @@ pub struct KernelSource {
     asked: BTreeSet<IpAddr>,
     /// When the open sessions were last looked at.
     looked: Timestamp,
+    explained: Explained,
+    listeners: Listeners,
+    routes: Routes,
 }
 
 impl KernelSource {
@@ -61,6 +64,7 @@ impl KernelSource {
     ) -> Result<Self, kernel::Error> {
         object.set_ports(&ports)?;
         let machine = MachineHooks::attach(&mut object, disabled, now);
+        let explained = Explained::new(object.reasons.clone());
         let mut source = Self {
             object,
             machine,
@@ -73,6 +77,9 @@ impl KernelSource {
             placed: now,
             asked: BTreeSet::new(),
             looked: now,
+            explained,
+            listeners: Listeners::default(),
+            routes: Routes::default(),
         };
         // Before the first packet is counted, so that none of an open connection is missed.
         source.place_open_connections(now)?;
@@ -130,7 +137,7 @@ impl KernelSource {
         let ages = self.object.ages()?;
         let attachments = &self.attachments;
         let mut tallies = Tallies::new(attachments, ages, now);
-        let Object { flows, sockets, drops, events, connections, handshakes, reasons, .. } =
+        let Object { flows, sockets, drops, events, connections, handshakes, .. } =
             &mut self.object;
         let mut over = Vec::new();
         handshakes.open.read(|key, handshake| {
@@ -138,7 +145,12 @@ impl KernelSource {
         })?;
         flows.read(|key, counts| tallies.wire(&key, &counts))?;
         sockets.read(|key, counts| tallies.sockets(&key, &counts))?;
-        drops.read(|key, counts| tallies.drop(&key, &counts, reasons))?;
+        let mut dropped = Vec::new();
+        drops.read(|key, counts| dropped.push((key, counts)))?;
+        self.explained.note(&dropped, |counts| tallies.at(counts.last), now);
+        for (key, counts) in dropped {
+            tallies.drop(&key, &counts, &self.explained);
+        }
         events.read(|key, counts| tallies.event(&key, &counts))?;
         connections.read(|key, counts| tallies.connections(&key, &counts))?;
         self.object.end_handshakes(over.into_iter())?;
@@ -152,7 +164,7 @@ impl KernelSource {
             self.place_open_connections(now)?;
         }
         let evicted = self.evict(&mut flows, ages, now, is_stranger)?;
-        let routes = routes::routes(&self.attachments, &self.asked, &flows, now);
+        let routes = self.routes.find(&self.attachments, &self.asked, &flows, now);
         let is_followed = followed && now.duration_since(self.looked).abs() >= FOLLOW_EVERY;
         let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
         let (sessions, sessions_left_out) = if looks {
@@ -169,7 +181,7 @@ impl KernelSource {
             evicted,
             capacity: self.object.flows.capacity(),
             lost,
-            listeners: self.listeners()?,
+            listeners: self.listeners.follow(&self.ports, &self.attachments, now)?,
             routes,
             sessions,
             sessions_left_out,
@@ -196,19 +208,6 @@ impl KernelSource {
     fn sees_retransmissions(&self) -> bool {
         let mut hooks = self.machine.hooks();
         hooks.any(|hook| hook.hook == RETRANSMIT && hook.fault.is_none())
-    }
-
-    fn listeners(&self) -> Result<Vec<Listening>, kernel::Error> {
-        let listeners = listeners()?.into_iter();
-        let documented = listeners
-            .filter(|listener| self.ports.contains(listener.transport, listener.address.port()));
-        Ok(documented
-            .map(|listener| Listening {
-                transport: listener.transport,
-                address: listener.address,
-                is_full: listener.transport == Transport::Tcp && listener.waiting > listener.room,
-            })
-            .collect())
     }
 
     /// Every hook. What was `taken_away` is told once, also where it is attached again by now.
@@ -280,6 +279,7 @@ impl KernelSource {
         self.object.drops.read(|key, _| drops.extend(is_gone(&key.flow).then_some(key)))?;
         self.object.events.read(|key, _| events.extend(is_gone(&key.flow).then_some(key)))?;
         for key in drops {
+            self.explained.forget(&key);
             self.object.drops.evict(key)?;
         }
         for key in events {

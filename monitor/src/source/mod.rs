@@ -1,7 +1,9 @@
 //! Where snapshots come from.
 
 pub mod capture;
+mod explained;
 mod kernel;
+mod listeners;
 mod routes;
 mod sessions;
 mod tallies;

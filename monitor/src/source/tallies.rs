@@ -11,9 +11,10 @@ use monitor_common::{
     EventKey, FlowCounts, FlowKey, Handshake,
 };
 
+use super::explained::Explained;
 use crate::{
     discrepancy::ANSWER_GRACE,
-    kernel::{Ages, Attachments, Reasons},
+    kernel::{Ages, Attachments},
     observe::{
         AttemptEnd, Drop, Ended, FlowId, Flows, Happened, IcmpErrors, Odd, OpenAttempt, Outcome,
         Side, Sockets, StrayAnswer, Transport, What, Wire,
@@ -52,10 +53,10 @@ impl<'a> Tallies<'a> {
     }
 
     /// What was dropped of it for one reason.
-    pub(super) fn drop(&mut self, key: &DropKey, counts: &DropCounts, reasons: &Reasons) {
+    pub(super) fn drop(&mut self, key: &DropKey, counts: &DropCounts, explained: &Explained) {
         let Some(flow) = flow_id(&key.flow) else { return };
         let drop = Drop {
-            reason: reasons.name(key.reason()),
+            reason: explained.reason(key),
             received: key.received(),
             opening: key.opening(),
             // Answers are only placed where a request was.
@@ -66,6 +67,9 @@ impl<'a> Tallies<'a> {
             last: self.at(counts.last),
             interface: self.attachments.name(counts.interface),
             port: counts.port,
+            at_device: key.at_device(),
+            own: (counts.own != [0; 2]).then(|| address(counts.own)),
+            netfilter: explained.netfilter(key),
         };
         self.flows.add_drop(flow, drop);
     }
@@ -80,6 +84,9 @@ impl<'a> Tallies<'a> {
                 self.flows.add_icmp(flow, errors);
             }
             Event::Attempt => _ = self.asked.insert(flow, Happened { times, last }),
+            Event::Forbidden => {
+                self.flows.add_happened(flow, What::Forbidden, Happened { times, last });
+            }
             Event::NoPort => self.flows.add_happened(flow, What::NoPort, Happened { times, last }),
         }
     }
@@ -156,7 +163,7 @@ impl<'a> Tallies<'a> {
         self.flows.complete()
     }
 
-    fn at(&self, jiffies: u64) -> Option<Timestamp> {
+    pub(super) fn at(&self, jiffies: u64) -> Option<Timestamp> {
         moment(self.ages, jiffies, self.now)
     }
 }
@@ -210,9 +217,11 @@ pub fn flow_id(key: &FlowKey) -> Option<FlowId> {
         transport: key.transport()?,
         side: key.side()?,
         loopback: key.loopback(),
-        peer: IpAddr::V6(Ipv6Addr::from(key.peer_octets())).to_canonical(),
+        peer: address(key.peer),
     })
 }
+
+/// An address of a key or a value.
 
 /// The key of a flow.
 pub(super) fn flow_key(flow: &FlowId) -> FlowKey {

@@ -73,7 +73,7 @@ fn every_page_says_what_to_do_and_is_in_the_list() {
     for page in stems("docs/runbooks", ".md").iter().filter(|page| *page != "README") {
         let text = text(&format!("docs/runbooks/{page}.md"));
         assert!(text.starts_with(&format!("# {page}\n\n")), "{page}");
-        for heading in ["\n## Confirm\n", "\n## Mend\n"] {
+        for heading in ["\n## Confirm\n", "\n## Fix\n"] {
             assert!(text.contains(heading), "{page} has no {heading:?}");
         }
         assert!(list.contains(&format!("[{page}]({page}.md)")), "{page} is not in the list");

@@ -25,6 +25,7 @@ impl Bench {
             last,
             interface: None,
             port: 0,
+            ..Drop::default()
         }];
     }
 

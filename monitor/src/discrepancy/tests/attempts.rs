@@ -175,6 +175,7 @@ fn attempts_that_are_dropped_without_a_reason_fail_without_a_cause_and_count_onc
             last,
             interface: None,
             port: 40_000,
+            ..crate::observe::Drop::default()
         }];
     };
     let failed = |bench: &mut Bench| {

@@ -5,7 +5,7 @@ use super::*;
 const VDI: &str = "mssql-vdi-11113";
 
 impl Bench {
-    fn icmp(&mut self, id: FlowId, kind: IcmpKind, received: bool) {
+    pub(super) fn icmp(&mut self, id: FlowId, kind: IcmpKind, received: bool) {
         let last = Some(self.now());
         let errors = IcmpErrors { kind, received, packets: 1, first: last, last };
         let all = &mut self.flow(id).icmp;
@@ -97,6 +97,7 @@ fn firewall_that_no_longer_rejects_drops() {
             last,
             interface: None,
             port: 40_000,
+            ..crate::observe::Drop::default()
         }];
     };
     bench.receive(agent, syn);

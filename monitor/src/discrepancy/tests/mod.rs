@@ -2,6 +2,7 @@
 
 mod answers;
 mod attempts;
+mod causes;
 mod flows;
 mod handshakes;
 mod icmp;

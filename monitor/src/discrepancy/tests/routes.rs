@@ -35,16 +35,16 @@ fn attempt_without_a_route_fails_at_once_and_stands_when_the_route_is_back() {
 }
 
 #[test]
-fn attempt_that_did_not_begin_while_there_is_a_route_is_no_failure() {
+fn attempt_that_did_not_begin_while_there_is_a_route_was_refused_for_another_reason() {
     let mut bench = Bench::new();
     let vdi = flow(Side::Client, "10.20.0.7", 11113);
     bench.never_begin(vdi);
     bench.snapshot.routes.insert(vdi.peer, Route::Out { interface: None, gateway: None });
     assert_eq!(bench.verdict(VDI), (Verdict::Idle, None));
-    // A route that goes later does not make it one.
+    // A route that goes later is not the reason.
     bench.wait(1);
     bench.no_route(vdi.peer);
-    assert_eq!(bench.verdict(VDI), (Verdict::Idle, None));
+    assert_eq!(bench.verdict(VDI), (Verdict::Blocked, Some(Cause::Undetermined)));
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn dropped(session: &Session, packets: u64, first: Timestamp, last: Timestamp) -
         last: Some(last),
         interface: None,
         port: session.port(),
+        ..Drop::default()
     }
 }
 
