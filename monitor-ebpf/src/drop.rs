@@ -122,7 +122,8 @@ impl Dropped {
             return;
         };
         let opening = flags & SYN_ACK == SYN;
-        let key = DropKey::new(flow, self.event.reason, received, opening, at_device);
+        let route: u64 = field(self.event.skb, offset!(skb_route));
+        let key = DropKey::new(flow, self.event.reason, received, opening, at_device, route != 0);
         let interface: u32 = if device == 0 { 0 } else { field(device, offset!(device_index)) };
         let (source, destination) = (self.packet.source_port, self.packet.destination_port);
         let port = if destination == flow.service_port() { source } else { destination };
