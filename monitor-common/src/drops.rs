@@ -13,6 +13,15 @@ pub struct DropKey {
     pub what: u64,
 }
 
+/// Where a packet was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// At a device, on the way in or out: behind everything that a socket does.
+    pub at_device: bool,
+    /// After its route had been looked for.
+    pub routed: bool,
+}
+
 impl DropKey {
     /// A key for packets that are alike.
     #[inline(always)]
@@ -21,10 +30,9 @@ impl DropKey {
         reason: u32,
         received: bool,
         opening: bool,
-        at_device: bool,
-        routed: bool,
+        place: Place,
     ) -> Self {
-        let place = at_device as u64 | (routed as u64) << 1;
+        let place = place.at_device as u64 | (place.routed as u64) << 1;
         let bits = received as u64 | (opening as u64) << 1 | place << 2;
         Self { flow, what: reason as u64 | bits << 32 }
     }
