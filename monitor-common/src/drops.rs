@@ -9,8 +9,17 @@ pub struct DropKey {
     /// The flow.
     pub flow: FlowKey,
     /// From the lowest bit: the reason as the kernel numbers it (32), whether the packet came in by a
-    /// device (1), whether it asks for a connection (1), whether it was at a device (1).
+    /// device (1), whether it asks for a connection (1), whether it was at a device (1), whether it had a route (1).
     pub what: u64,
+}
+
+/// Where a packet was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// At a device, on the way in or out: behind everything that a socket does.
+    pub at_device: bool,
+    /// After its route had been looked for.
+    pub routed: bool,
 }
 
 impl DropKey {
@@ -21,9 +30,10 @@ impl DropKey {
         reason: u32,
         received: bool,
         opening: bool,
-        at_device: bool,
+        place: Place,
     ) -> Self {
-        let bits = received as u64 | (opening as u64) << 1 | (at_device as u64) << 2;
+        let place = place.at_device as u64 | (place.routed as u64) << 1;
+        let bits = received as u64 | (opening as u64) << 1 | place << 2;
         Self { flow, what: reason as u64 | bits << 32 }
     }
 
@@ -46,6 +56,11 @@ impl DropKey {
     /// Whether it was at a device, on the way in or out: behind everything that a socket does.
     pub const fn at_device(&self) -> bool {
         self.what >> 34 & 1 != 0
+    }
+
+    /// Whether its route had been looked for: what came in and has none was dropped at its device.
+    pub const fn routed(&self) -> bool {
+        self.what >> 35 & 1 != 0
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Offsets {
     pub skb_network_header: u32,
     /// `sk_buff.end`, from `head`: where `skb_shared_info` begins.
     pub skb_end: u32,
+    /// `sk_buff._skb_refdst`: the route of the packet, 0 before it is looked for.
+    pub skb_route: u32,
     /// `sk_buff.dev`.
     pub skb_device: u32,
     /// `sk_buff.skb_iif`: the index of the device that the packet came in by, 0 for this host's own.

@@ -29,7 +29,7 @@ pub mod packet;
 pub mod ports;
 
 pub use connections::{ConnectionCounts, Outcome};
-pub use drops::{DropCounts, DropKey};
+pub use drops::{DropCounts, DropKey, Place};
 pub use events::{Event, EventCounts, EventKey};
 pub use flow::{ClockReading, Counters, FlowCounts, FlowKey, Side, Transport};
 pub use handshake::{AttemptCounts, AttemptEnd, ConnectionKey, Handshake};

@@ -11,7 +11,7 @@
 
 use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
 use monitor_common::{
-    DropKey, FlowKey, Loss, Side, Transport,
+    DropKey, FlowKey, Loss, Place, Side, Transport,
     packet::{self, End, Link, Packet, SYN, SYN_ACK, Skip},
 };
 
@@ -122,7 +122,9 @@ impl Dropped {
             return;
         };
         let opening = flags & SYN_ACK == SYN;
-        let key = DropKey::new(flow, self.event.reason, received, opening, at_device);
+        let route: u64 = field(self.event.skb, offset!(skb_route));
+        let place = Place { at_device, routed: route != 0 };
+        let key = DropKey::new(flow, self.event.reason, received, opening, place);
         let interface: u32 = if device == 0 { 0 } else { field(device, offset!(device_index)) };
         let (source, destination) = (self.packet.source_port, self.packet.destination_port);
         let port = if destination == flow.service_port() { source } else { destination };

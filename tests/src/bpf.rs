@@ -124,11 +124,21 @@ impl Obstacle {
 
     /// At XDP, where no driver has to know how.
     pub fn at_xdp(namespace: &Namespace, device: &str) -> Self {
+        const DROP: u32 = 1;
+        Self::with_xdp(namespace, device, DROP)
+    }
+
+    /// None: a program at XDP that lets every packet pass.
+    pub fn none_at_xdp(namespace: &Namespace, device: &str) -> Self {
+        const PASS: u32 = 2;
+        Self::with_xdp(namespace, device, PASS)
+    }
+
+    fn with_xdp(namespace: &Namespace, device: &str, verdict: u32) -> Self {
         const XDP: u64 = 6;
         const ATTACH_XDP: u64 = 37;
         const GENERIC: u64 = 2;
-        const DROP: u32 = 1;
-        let program = load(XDP, &returning(DROP), ATTACH_XDP);
+        let program = load(XDP, &returning(verdict), ATTACH_XDP);
         let index = namespace.index(device).into();
         Self(namespace.inside(|| link(&program, index, ATTACH_XDP, GENERIC)))
     }

@@ -72,6 +72,21 @@ fn program_at_xdp_drops() {
 }
 
 #[test]
+fn program_at_xdp_is_not_blamed_for_what_tcp_drops_without_a_reason() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    let _listener = listen(&pair.host, at(HOST4, 50051));
+    let _other = Obstacle::none_at_xdp(&pair.host, "eth0");
+    // The peer asks again and again, since it never gets the answer.
+    pair.peer.nft("chain c {\ntype filter hook prerouting priority -300\ntcp sport 50051 drop\n}");
+    turned_away(&pair.peer, at(HOST4, 50051), PATIENCE * 3);
+    let said = daemon.verdict(AGENT, "blocked", Some("no-answer"));
+    let unnamed = said.evidence.dropped["NOT_SPECIFIED"];
+    assert!(unnamed >= 2, "{said:#?}");
+    assert_eq!(said.evidence.dropped.len(), 1, "{said:#?}");
+}
+
+#[test]
 fn ipsec_policy_blocks_what_this_host_asks_for() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);

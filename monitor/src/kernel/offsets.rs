@@ -77,6 +77,7 @@ fn offsets(btf: &Btf<'_>, watched_namespace: u32) -> Result<Offsets, BtfError> {
         skb_mac_header: btf.offset("sk_buff", "mac_header")?,
         skb_network_header: btf.offset("sk_buff", "network_header")?,
         skb_end: btf.offset("sk_buff", "end")?,
+        skb_route: btf.offset("sk_buff", "_skb_refdst")?,
         skb_device: btf.offset("sk_buff", "dev")?,
         skb_incoming: btf.offset("sk_buff", "skb_iif")?,
         cast_function: btf.function("bpf_cast_to_kern_ctx").unwrap_or(0),

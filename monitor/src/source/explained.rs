@@ -50,8 +50,10 @@ impl Explained {
         self.note_netfilter(drops);
         let mut asked: BTreeMap<u32, bool> = BTreeMap::new();
         for (key, counts) in drops {
+            // With a route it is TCP that had it, for instance a SYN again while the first is answered.
             let is_unnamed = key.opening()
                 && key.received()
+                && !key.routed()
                 && &*self.reasons.name(key.reason()) == "NOT_SPECIFIED";
             let is_recent = || last(counts).is_some_and(|last| now.duration_since(last) <= RECENT);
             if is_unnamed && !self.xdp.contains(key) && is_recent() {
