@@ -78,4 +78,4 @@ pub struct Offsets {
     pub tells_refusals: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 31 * 4 && align_of::<Offsets>() == 4);
+const _: () = assert!(size_of::<Offsets>() == 32 * 4 && align_of::<Offsets>() == 4);

@@ -28,6 +28,12 @@ pub const PROBE_PORT: &str = ".data.probe";
 /// The section, and so the map, that holds the host's own addresses
 /// ([`OwnAddresses`](crate::OwnAddresses)).
 pub const OWN_ADDRESSES: &str = ".data.own";
+/// Hash of the addresses of peers that the config names one by one, as a [`FlowKey`](crate::FlowKey) has them.
+pub const LISTED: &str = "LISTED";
+/// How many of them fit.
+pub const MOST_LISTED: u32 = 1 << 16;
+/// The section, and so the map, that holds how many flows of other peers may still be made, an `i64`.
+pub const ROOM: &str = ".data.room";
 /// Array of one [`ClockReading`](crate::ClockReading).
 pub const CLOCK: &str = "CLOCK";
 /// Read-only global of aya-log: the most detailed level that is sent, 0 for none.

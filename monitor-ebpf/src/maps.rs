@@ -5,13 +5,14 @@
 use core::{cell::UnsafeCell, mem::offset_of};
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
+    bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
     macros::map,
-    maps::{Array, LruHashMap, PerCpuArray, PerCpuHashMap},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap},
 };
 use monitor_common::{
     ClockReading, ConnectionCounts, Counters, DropCounts, DropKey, Event, EventCounts, EventKey,
     FlowCounts, FlowKey, Loss, Outcome, OwnAddresses, Transport,
+    names::MOST_LISTED,
     packet::{Packet, SYN, SYN_ACK},
     ports::{PORT_WORDS, PortBits, port_bit},
 };
@@ -138,6 +139,30 @@ pub(crate) fn is_forwarded(key: &FlowKey) -> bool {
     FORWARDED.get_ptr(key).is_some()
 }
 
+/// Peers that the config names one by one: a part of the map is kept for their flows, so that nobody else can
+/// take it all.
+#[map]
+static LISTED: HashMap<[u64; 2], u8> = HashMap::with_max_entries(MOST_LISTED, BPF_F_NO_PREALLOC);
+
+/// How many flows of others may still be made. The daemon says it anew each second.
+#[repr(transparent)]
+struct Room(UnsafeCell<i64>);
+
+// SAFETY: it is one aligned word, which the programs read, and change by one atomic addition.
+unsafe impl Sync for Room {}
+
+#[unsafe(link_section = ".data.room")]
+#[unsafe(no_mangle)]
+static ROOM: Room = Room(UnsafeCell::new(i64::MAX));
+
+/// Whether a new flow may take a place.
+#[inline(always)]
+fn may_be_made(key: &FlowKey) -> bool {
+    // SAFETY: the static lives as long as the program.
+    let room = unsafe { ROOM.0.get().read_volatile() };
+    room > 0 || LISTED.get_ptr(key.peer).is_some()
+}
+
 /// This CPU's counts of a flow.
 #[inline(always)]
 pub(crate) fn flow(key: &FlowKey) -> Option<&'static mut FlowCounts> {
@@ -152,9 +177,16 @@ pub(crate) fn flow(key: &FlowKey) -> Option<&'static mut FlowCounts> {
 pub(crate) fn create_flow(key: &FlowKey) -> bool {
     static ZERO: FlowCounts = FlowCounts::ZERO;
     const E2BIG: i32 = -7;
+    if !may_be_made(key) {
+        return false;
+    }
     // By address: a copy of it would not fit beside the rest on the stack.
     #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
     let made = FLOWS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
+    if made.is_ok() {
+        // SAFETY: the static lives as long as the program; adding all ones takes one away.
+        unsafe { add_atomically(ROOM.0.get().cast(), u64::MAX) };
+    }
     made != Err(E2BIG)
 }
 
@@ -180,6 +212,11 @@ pub(crate) fn socket_flow(key: &FlowKey) -> Option<AtSocket> {
 #[inline(always)]
 pub(crate) fn create_at_socket(key: &FlowKey) -> Option<AtSocket> {
     static ZERO: FlowCounts = FlowCounts::ZERO;
+    // What came by a device has its place there already, or found none.
+    if !may_be_made(key) && FLOWS.get_ptr(key).is_none() {
+        lose(Loss::MapFull);
+        return None;
+    }
     #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
     let _made = SOCKETS.insert(key, &ZERO, u64::from(BPF_NOEXIST));
     let counts = socket_flow(key);

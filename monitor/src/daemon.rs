@@ -1,13 +1,13 @@
 //! The daemon's work, a step at a time: read the counts, judge them, hand out the report.
 
-use std::{cell::LazyCell, path::PathBuf};
+use std::{cell::LazyCell, collections::BTreeSet, net::IpAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
 
 use crate::{
     clock::{Clock, Steps},
-    config::{self, Config},
+    config::{self, Config, Peer},
     discrepancy::Ledger,
     expect::{Expectation, Matcher, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
@@ -54,6 +54,7 @@ pub struct Daemon {
 #[derive(Debug)]
 struct Plan {
     expectations: Vec<Expectation>,
+    machines: BTreeSet<IpAddr>,
     resolver: Resolver,
 }
 
@@ -62,7 +63,7 @@ impl Plan {
     fn of(config: &Config, known: KnownNames, clock: Clock) -> Self {
         let expectations = expectations(config);
         let resolver = Resolver::start(&expectations, known, clock);
-        Self { expectations, resolver }
+        Self { machines: machines(&expectations), expectations, resolver }
     }
 
     /// How many flows are expected; others are only recognised.
@@ -126,6 +127,12 @@ impl Daemon {
         let known = plan.resolver.known();
         let addresses = |known: &Known| known.addresses.iter().copied().collect();
         let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
+        let named = known.values().flat_map(|it| it.addresses.iter().map(IpAddr::to_canonical));
+        if known.is_empty() {
+            self.source.keep_for(&plan.machines)?;
+        } else {
+            self.source.keep_for(&plan.machines.iter().copied().chain(named).collect())?;
+        }
         let matcher = LazyCell::new(|| Matcher::new(&plan.expectations, &names));
         let is_stranger = |flow: &_, tally: &_| matcher.matches(flow, tally).is_empty();
         let snapshot = self.source.snapshot(now, self.ledger.follows_sessions(), is_stranger)?;
@@ -179,6 +186,16 @@ impl Daemon {
         self.keeper.finish(self.clock.now(), &self.ledger).await;
         self.source.stop().await;
     }
+}
+
+/// The peers that the config has as single addresses.
+fn machines(expectations: &[Expectation]) -> BTreeSet<IpAddr> {
+    let peers = expectations.iter().filter_map(|it| it.peers.listed()).flatten();
+    let addresses = peers.filter(|peer| peer.is_machine()).filter_map(|peer| match peer {
+        Peer::Net(net) => Some(net.addr().to_canonical()),
+        Peer::Name(_) | Peer::Below(_) => None,
+    });
+    addresses.collect()
 }
 
 fn host_name() -> String {

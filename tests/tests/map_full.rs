@@ -80,3 +80,35 @@ fn strangers_make_room_after_a_minute_and_nothing_stays_unknown() {
         if said == "idle" { Ok(()) } else { Err(said) }
     });
 }
+
+#[test]
+fn strangers_take_no_place_of_peers_that_are_named_one_by_one() {
+    let pair = Pair::new();
+    let named = r#"["10.20.0.101", "10.20.0.102", "10.20.0.103", "fd00:20::2"]"#;
+    let config = config::SQL_SERVER.replace(r#"["10.20.0.0/24", "fd00:20::/64"]"#, named);
+    assert!(config.contains(named));
+    let daemon = Daemon::start(&pair.host, &format!("{config}\n[kernel]\nflows = 16\n"));
+    let raw = RawSocket::new(&pair.peer, "eth0");
+    let open = |from: [u8; 4]| {
+        let segment = tcp(40000, 50051, SYN, &[]);
+        let packet = ipv4(from.into(), [10, 20, 0, 1].into(), TCP, 0, 0, &segment);
+        raw.send(&ethernet(&[], IPV4, &packet));
+    };
+    daemon.next_report();
+    // Three quarters are there for anyone, and the rest for those that are named.
+    (1..=40).for_each(|last| open([192, 0, 2, last]));
+    let refused = |packets| {
+        daemon.settles("refused flows", |report| {
+            let lost = report.lost();
+            let is_so = lost.contains(&("flow-map-full", packets));
+            if is_so { Ok(()) } else { Err(format!("{lost:?}")) }
+        })
+    };
+    assert_eq!(refused(28).flow_map.entries, 12);
+    (101..=102).for_each(|last| open([10, 20, 0, last]));
+    open([192, 0, 2, 99]);
+    daemon.counts(AGENT, Wire::new(2, 2 * 54), Wire::default());
+    assert_eq!(refused(29).flow_map.entries, 14);
+    // Nobody else hides what they do.
+    daemon.verdict(CLUSTER, "idle", None);
+}

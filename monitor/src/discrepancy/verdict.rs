@@ -8,7 +8,7 @@ use super::{
     Cause, Failing, Verdict,
     gathered::Gathered,
     presence::{self, Absence},
-    watch::{MAP_FULL, Watch},
+    watch::{MAP_FULL, MAP_FULL_FOR_OTHERS, Watch},
 };
 use crate::{
     config::Peer,
@@ -57,7 +57,9 @@ impl Sight {
         let fault = if !faults.is_empty() {
             Some(format!("not watched: {}", faults.join(", ")))
         } else if is_lost {
-            Some(MAP_FULL.to_owned())
+            // With places kept for some, others are refused while there are still places.
+            let is_full = snapshot.entries >= snapshot.capacity as usize / 16 * 15;
+            Some(if is_full { MAP_FULL } else { MAP_FULL_FOR_OTHERS }.to_owned())
         } else {
             None
         };
@@ -85,8 +87,10 @@ impl Sight {
             return unknown(reason);
         }
         let horizon = presence::horizon(expectation, now);
+        let is_kept =
+            expectation.peers.listed().is_some_and(|all| all.iter().all(Peer::is_machine));
         let recent = |at: Option<Timestamp>| at.is_some_and(|at| at >= horizon);
-        let fault = self.watch.last_fault_but_full(now);
+        let fault = self.watch.last_fault_but_full(is_kept, now);
         let seen_since = |at: Timestamp| fault.is_none_or(|(until, _)| at > until);
         let absent = presence::absent(expectation, gathered, horizon);
         let last = gathered.last_success();
@@ -103,8 +107,11 @@ impl Sight {
         };
         // That a window has passed is a fact, whatever came after it.
         let is_fact = matches!(absence, Absence::Overdue(Some(_)));
-        let fault =
-            if matches!(absence, Absence::Overdue(_)) { self.watch.last_fault() } else { fault };
+        let fault = if matches!(absence, Absence::Overdue(_)) {
+            self.watch.last_fault(is_kept)
+        } else {
+            fault
+        };
         if let Some((until, reason)) = fault
             && until >= horizon
             && !is_fact

@@ -11,6 +11,10 @@ const RESTART: SignedDuration = SignedDuration::from_secs(60);
 /// What is said of a time in which new flows found no room.
 pub(super) const MAP_FULL: &str = "the flow map was full, new flows were not counted";
 
+/// The same where a part of the map was kept for peers that are named one by one.
+pub(super) const MAP_FULL_FOR_OTHERS: &str =
+    "the flow map had no room for new flows of peers that are not named one by one";
+
 /// How long after the last flow that found no room the map is taken for full.
 const FULL_FOR: SignedDuration = SignedDuration::from_mins(1);
 
@@ -106,20 +110,28 @@ impl Watch {
     }
 
     /// The last time without sight while it ran: when it ended, and why it was so.
-    pub(super) fn last_fault(&self) -> Option<(Timestamp, &str)> {
-        self.faults().max_by_key(|(until, _)| *until)
+    pub(super) fn last_fault(&self, is_kept: bool) -> Option<(Timestamp, &str)> {
+        self.faults(is_kept).max_by_key(|(until, _)| *until)
     }
 
     /// The same for what is said of flows that are seen. A map that has room again hides none: those that were
     /// in it were counted all the time, and the others are from their next packet.
-    pub(super) fn last_fault_but_full(&self, now: Timestamp) -> Option<(Timestamp, &str)> {
+    pub(super) fn last_fault_but_full(
+        &self,
+        is_kept: bool,
+        now: Timestamp,
+    ) -> Option<(Timestamp, &str)> {
         let has_room = |until| now.duration_since(until).abs() > FULL_FOR;
-        let faults = self.faults().filter(|(until, why)| *why != MAP_FULL || !has_room(*until));
+        let is_full = |why| [MAP_FULL, MAP_FULL_FOR_OTHERS].contains(&why);
+        let faults =
+            self.faults(is_kept).filter(|(until, why)| !is_full(*why) || !has_room(*until));
         faults.max_by_key(|(until, _)| *until)
     }
 
-    fn faults(&self) -> impl Iterator<Item = (Timestamp, &str)> {
-        self.blind.iter().filter_map(|b| Some((b.until, b.reason.as_deref()?)))
+    /// Those that hide flows for which a place in the map is kept, or for which none is.
+    fn faults(&self, is_kept: bool) -> impl Iterator<Item = (Timestamp, &str)> {
+        let faults = self.blind.iter().filter_map(|b| Some((b.until, b.reason.as_deref()?)));
+        faults.filter(move |(_, why)| !is_kept || *why != MAP_FULL_FOR_OTHERS)
     }
 
     /// Whether all of a time was watched.

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{Array, Map, MapData, PerCpuArray},
+    maps::{Array, HashMap, Map, MapData, PerCpuArray},
     programs::{CgroupSkb, Program, ProgramError, SchedClassifier},
 };
 use monitor_common::{
@@ -79,6 +79,8 @@ pub struct Object {
     own: Array<MapData, PlainOwn>,
     /// How often the own addresses were set.
     epoch: u64,
+    listed: HashMap<MapData, [u64; 2], u8>,
+    room: Array<MapData, i64>,
     clock: Clock,
 }
 
@@ -143,6 +145,12 @@ impl Object {
             .try_into()
             .map_err(|source| Error::Map { name: names::OWN_ADDRESSES, source })?;
         let handshakes = Handshakes::of(&mut ebpf)?;
+        let listed = take(&mut ebpf, names::LISTED)?
+            .try_into()
+            .map_err(|source| Error::Map { name: names::LISTED, source })?;
+        let room = take(&mut ebpf, names::ROOM)?
+            .try_into()
+            .map_err(|source| Error::Map { name: names::ROOM, source })?;
         let clock_map = take(&mut ebpf, names::CLOCK)?
             .try_into()
             .map_err(|source| Error::Map { name: names::CLOCK, source })?;
@@ -162,6 +170,8 @@ impl Object {
             probe_port,
             own,
             epoch: 0,
+            listed,
+            room,
             clock,
         })
     }
@@ -230,6 +240,24 @@ impl Object {
         ended: impl Iterator<Item = (ConnectionKey, AttemptEnd)>,
     ) -> Result<(), Error> {
         self.handshakes.end(&mut self.ebpf, ended)
+    }
+
+    /// Lists a peer, or no longer: a part of the map of flows can be kept for those that are.
+    pub fn list(&mut self, peer: [u64; 2], is_listed: bool) -> Result<(), Error> {
+        let done =
+            if is_listed { self.listed.insert(peer, 0, 0) } else { self.listed.remove(&peer) };
+        done.map_err(|source| Error::Map { name: names::LISTED, source })
+    }
+
+    /// How many flows of peers that are not listed may still be made.
+    pub fn room(&self) -> Result<i64, Error> {
+        self.room.get(&0, 0).map_err(|source| Error::Map { name: names::ROOM, source })
+    }
+
+    /// How many flows of peers that are not listed may be made from now on.
+    pub fn make_room(&mut self, flows: i64) -> Result<(), Error> {
+        let set = self.room.set(0, flows, 0);
+        set.map_err(|source| Error::Map { name: names::ROOM, source })
     }
 
     /// How long ago a packet of a time in jiffies was: call it once for a read of the flow map.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use monitor_common::{FlowKey, Loss};
+use monitor_common::{FlowKey, Loss, names::MOST_LISTED};
 use tokio::sync::watch;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     listeners::Listeners,
     routes::Routes,
     sessions::{FOLLOW_EVERY, is_troubled, sessions},
-    tallies::{Tallies, flow_id, flow_key, wire},
+    tallies::{Tallies, flow_id, flow_key, peer_words, wire},
 };
 use crate::{
     kernel::{self, Ages, Attachments, Interfaces, MachineHooks, Mode, Object, open_flows},
@@ -45,6 +45,7 @@ pub struct KernelSource {
     unplaced: u64,
     placed: Timestamp,
     asked: BTreeSet<IpAddr>,
+    listed: BTreeSet<IpAddr>,
     /// When the open sessions were last looked at.
     looked: Timestamp,
     explained: Explained,
@@ -76,6 +77,7 @@ impl KernelSource {
             unplaced: 0,
             placed: now,
             asked: BTreeSet::new(),
+            listed: BTreeSet::new(),
             looked: now,
             explained,
             listeners: Listeners::default(),
@@ -135,6 +137,7 @@ impl KernelSource {
         let taken_away = self.attachments.find_lost(&mut self.object, now);
         self.retry_attaching(now)?;
         let ages = self.object.ages()?;
+        let room = self.object.room()?;
         let attachments = &self.attachments;
         let mut tallies = Tallies::new(attachments, ages, now);
         let Object { flows, sockets, drops, events, connections, handshakes, .. } =
@@ -164,6 +167,7 @@ impl KernelSource {
             self.place_open_connections(now)?;
         }
         let evicted = self.evict(&mut flows, ages, now, is_stranger)?;
+        self.keep_room(flows.wire().count(), room)?;
         let routes = self.routes.find(&self.attachments, &self.asked, &flows, now);
         let is_followed = followed && now.duration_since(self.looked).abs() >= FOLLOW_EVERY;
         let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
@@ -193,6 +197,34 @@ impl KernelSource {
     /// From now on, snapshots have the routes to these peers, so far as they are not too many.
     pub fn ask_routes(&mut self, peers: impl Iterator<Item = IpAddr>) {
         self.asked = peers.collect();
+    }
+
+    /// From now on, a quarter of the map is kept for flows with these peers, if they are not too many.
+    pub fn keep_for(&mut self, peers: &BTreeSet<IpAddr>) -> Result<(), kernel::Error> {
+        let most = usize::try_from(MOST_LISTED).unwrap_or(usize::MAX);
+        let none = BTreeSet::new();
+        let peers = if peers.len() > most { &none } else { peers };
+        if *peers == self.listed {
+            return Ok(());
+        }
+        for gone in self.listed.difference(peers) {
+            self.object.list(peer_words(*gone), false)?;
+        }
+        for new in peers.difference(&self.listed) {
+            self.object.list(peer_words(*new), true)?;
+        }
+        self.listed.clone_from(peers);
+        Ok(())
+    }
+
+    /// Says how many flows of others may be made until the next snapshot. Those that were made since there was
+    /// `room` may be among the entries or not.
+    fn keep_room(&mut self, entries: usize, room: i64) -> Result<(), kernel::Error> {
+        let theirs = i64::from(self.object.flows.capacity() / 4 * 3);
+        let entries = i64::try_from(entries).unwrap_or(i64::MAX);
+        let made = room.saturating_sub(self.object.room()?);
+        let left = theirs.saturating_sub(entries).saturating_sub(made);
+        self.object.make_room(if self.listed.is_empty() { i64::MAX } else { left })
     }
 
     /// The object, for the kernel's log.

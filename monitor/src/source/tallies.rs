@@ -221,16 +221,18 @@ pub fn flow_id(key: &FlowKey) -> Option<FlowId> {
     })
 }
 
-/// An address of a key or a value.
-
-/// The key of a flow.
-pub(super) fn flow_key(flow: &FlowId) -> FlowKey {
-    let address = match flow.peer {
+/// The address of a peer as keys have it.
+pub(super) fn peer_words(peer: IpAddr) -> [u64; 2] {
+    let address = match peer {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,
     };
-    let peer = FlowKey::peer_words(address.octets());
-    FlowKey::new(peer, flow.service_port, flow.transport, flow.side, flow.loopback)
+    FlowKey::peer_words(address.octets())
+}
+
+/// The key of a flow.
+pub(super) fn flow_key(flow: &FlowId) -> FlowKey {
+    FlowKey::new(peer_words(flow.peer), flow.service_port, flow.transport, flow.side, flow.loopback)
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl Bench {
                 taken: started,
                 flows: Flows::default(),
                 evicted: Vec::new(),
-                entries: 0,
+                entries: 16,
                 capacity: 16,
                 lost: BTreeMap::new(),
                 coverage: Vec::new(),

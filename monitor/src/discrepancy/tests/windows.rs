@@ -78,6 +78,21 @@ fn map_that_has_room_again_hides_nothing_but_the_window_that_it_was_full_in() {
 }
 
 #[test]
+fn map_that_has_no_room_for_others_hides_nothing_of_peers_named_one_by_one() {
+    let mut bench = Bench::new();
+    bench.snapshot.entries = 13;
+    bench.snapshot.lost.insert(Loss::FlowMapFull, 1);
+    let said = bench.judge("mssql-vdi-11113");
+    let reason = "the flow map had no room for new flows of peers that are not named one by one";
+    assert_eq!((said.verdict, said.reason.as_deref()), (Verdict::Unknown, Some(reason)));
+    // The portal is one address.
+    assert_eq!(bench.verdict("agent-2548").0, Verdict::Idle);
+    bench.snapshot.entries = 15;
+    bench.snapshot.lost.insert(Loss::FlowMapFull, 2);
+    assert_eq!(bench.verdict("agent-2548").0, Verdict::Unknown);
+}
+
+#[test]
 fn clock_that_jumps_back_is_no_fault() {
     let mut bench = Bench::new();
     let agent = flow(Side::Server, "10.20.0.7", 50051);
