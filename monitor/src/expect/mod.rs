@@ -46,6 +46,10 @@ pub struct Expectation {
     pub same_host: bool,
     /// A firewall between the ends needs a rule for it.
     pub firewall: bool,
+    /// Its datagrams need no answer.
+    pub one_way: bool,
+    /// Its datagrams may go to a multicast or broadcast address, which stands for all peers.
+    pub multicast: bool,
     /// Each of the peers has to be reached, not just any.
     pub every_member: bool,
     /// Name of those with the same system and peers of which one is enough.
