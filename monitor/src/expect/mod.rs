@@ -4,6 +4,7 @@
 mod derive;
 mod documented;
 mod index;
+mod lan;
 mod matching;
 #[cfg(test)]
 mod properties;
@@ -16,6 +17,7 @@ use catalog::{Ports, Requirement};
 use serde::{Deserialize, Serialize};
 
 pub use derive::{DAILY, SELF, documented_ports, expectations, of_system};
+pub use lan::is_to_all;
 pub use matching::{Match, Matcher, Names, OTHER, Stranger, is_resolved};
 
 use crate::{
