@@ -8,9 +8,11 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Assessment, Cause, DEFAULT_WINDOW, Judgement, Memory, PeerCounts, Track, Unexpected, Verdict,
+    Assessment, Cause, DEFAULT_WINDOW, Failing, Judgement, Memory, PeerCounts, Track, Unexpected,
+    Verdict, fallback,
     gathered::{Gathered, failing},
     memory::Memories,
+    one_way::{self, Deliveries},
     past::{Pasts, Until},
     presence::{alternatives, alternatives_in_use},
     session::Sessions,
@@ -35,6 +37,7 @@ pub struct Ledger {
     tracks: BTreeMap<FlowId, Box<Track>>,
     sessions: Sessions,
     pasts: Pasts,
+    deliveries: Deliveries,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<Key, Retired>,
@@ -59,6 +62,7 @@ impl Ledger {
             tracks: BTreeMap::new(),
             sessions: Sessions::default(),
             pasts: Pasts::default(),
+            deliveries: Deliveries::default(),
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
@@ -108,6 +112,7 @@ impl Ledger {
         self.sessions.advance(snapshot);
         self.retire(snapshot, expectations, &matcher);
 
+        let groups = fallback::groups(expectations);
         let mut seen: Vec<Gathered> = expectations.iter().map(|_| Gathered::default()).collect();
         let mut unexpected = Vec::new();
         for (flow, tally) in snapshot.flows.iter() {
@@ -129,10 +134,35 @@ impl Ledger {
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
             let failing = failing(flow, tally, track, stuck, snapshot);
             for found in &matches {
-                let seen = &mut seen[found.expectation];
-                seen.take_in(*found, flow, tally, track);
-                if let Some(failing) = &failing {
-                    seen.fail(failing, *found, &expectations[found.expectation]);
+                seen[found.expectation].take_in(*found, flow, tally, track);
+            }
+            for found in &matches {
+                let (seen, expectation) =
+                    (&mut seen[found.expectation], &expectations[found.expectation]);
+                let mut is_over = false;
+                if expectation.one_way {
+                    let delivered = self.deliveries.follow(flow, tally, now);
+                    seen.succeed(found.peer, delivered);
+                    is_over =
+                        failing.as_ref().is_some_and(|it| one_way::is_over(&it.failure, delivered));
+                }
+                if let Some(failing) = &failing
+                    && failing.sessions.is_empty()
+                    && !is_over
+                {
+                    let last_success = |flow: &FlowId| self.tracks.get(flow)?.last_success;
+                    let worked = fallback::worked_otherwise(
+                        failing,
+                        expectation,
+                        expectations,
+                        &groups,
+                        last_success,
+                    );
+                    is_over = fallback::is_over(&failing.failure, worked, now);
+                }
+                match &failing {
+                    Some(failing) if !is_over => seen.fail(failing, *found, expectation),
+                    _ => seen.work(*found, success, expectation),
                 }
             }
             for (found, until) in &lost {
@@ -235,6 +265,7 @@ impl Ledger {
                 gone.counts.entry(found.peer).or_default().take_in(tally, found.mirrored);
             }
             self.pasts.remove(flow);
+            self.deliveries.remove(flow);
         }
         if gone.is_empty() {
             return;
@@ -256,7 +287,7 @@ impl Ledger {
         names: &Names,
         now: Timestamp,
     ) -> Judgement {
-        gathered.settle(now);
+        let spare = gathered.settle(now);
         let kept = self.memories.kept.get_mut(&expectation.key);
         let watched = kept.map_or(now, |kept| {
             kept.take_in(&gathered, now);
@@ -264,6 +295,7 @@ impl Ledger {
         });
         let (verdict, cause, reason) =
             self.sight.verdict(expectation, &gathered, names, watched, now);
+        let reason = reason.or_else(|| Some(spare_address(expectation, &spare?)));
         let since = self.since(expectation, &gathered, (verdict, cause), now);
         Judgement {
             verdict,
@@ -303,4 +335,13 @@ impl Ledger {
 fn moved(lost: &[(Match, &Until)]) -> Option<Stranger> {
     let (found, _) = lost.first()?;
     Some(Stranger { nearest: found.expectation, cause: Cause::AddressChanged })
+}
+
+/// What is said of an address that fails while another one of its name works.
+fn spare_address(expectation: &Expectation, failing: &Failing) -> String {
+    let Failing { flow, said: (_, cause), peer, .. } = failing;
+    let listed = expectation.peers.listed().unwrap_or_default();
+    let name = peer.and_then(|index| listed.get(index)).map(ToString::to_string);
+    let name = name.unwrap_or_default();
+    format!("{flow}: attempts fail ({cause}), another address of {name} works")
 }

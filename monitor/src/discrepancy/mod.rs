@@ -5,11 +5,13 @@
 
 mod cause;
 mod evidence;
+mod fallback;
 mod gathered;
 mod judgement;
 mod layers;
 mod ledger;
 mod memory;
+mod one_way;
 mod past;
 mod presence;
 pub mod reasons;

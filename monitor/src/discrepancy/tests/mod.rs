@@ -11,6 +11,7 @@ mod rules;
 mod runs;
 mod schedules;
 mod sessions;
+mod ways;
 mod windows;
 
 use std::collections::BTreeMap;
