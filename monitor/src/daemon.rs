@@ -119,8 +119,10 @@ impl Daemon {
         self.ledger.wake(now);
         let snapshot = self.source.snapshot(now, self.ledger.follows_sessions())?;
         let known = plan.resolver.known();
-        let addresses = |known: &Known| known.addresses.iter().copied().collect();
-        let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
+        let in_use = |known: &Known| known.in_use(now);
+        let names = known.iter().map(|(name, known)| (name.clone(), in_use(known))).collect();
+        let changing = known.iter().filter(|(_, known)| known.may_have_others());
+        self.ledger.note_changing(changing.map(|(name, _)| name.clone()).collect());
         let assessment = self.ledger.assess(&snapshot, &plan.expectations, &names);
         let failing = assessment.judgements.iter().flatten().flat_map(|said| &said.failing);
         self.source.ask_routes(failing.map(|failing| failing.flow.peer));

@@ -28,6 +28,8 @@ pub(super) struct Gathered {
     /// When this flow or an alternative to it was last seen to work.
     pub(super) alternative: Option<Timestamp>,
     pub(super) one_way: Option<Timestamp>,
+    /// When this host last had an answer from a machine that may be a peer, of which no name is known.
+    pub(super) with_unknown: Option<Timestamp>,
     pub(super) peers_seen: usize,
     pub(super) totals: Totals,
 }

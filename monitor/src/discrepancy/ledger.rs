@@ -21,6 +21,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
+    config::Peer,
     expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
     observe::{FlowId, Snapshot},
 };
@@ -38,6 +39,8 @@ pub struct Ledger {
     sessions: Sessions,
     pasts: Pasts,
     deliveries: Deliveries,
+    /// Names that may stand for addresses that are not known.
+    changing: BTreeSet<String>,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<Key, Retired>,
@@ -63,6 +66,7 @@ impl Ledger {
             sessions: Sessions::default(),
             pasts: Pasts::default(),
             deliveries: Deliveries::default(),
+            changing: BTreeSet::new(),
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
@@ -85,6 +89,11 @@ impl Ledger {
     /// Notes the time before each reading of the counts: more than a minute without one was not watched.
     pub fn wake(&mut self, now: Timestamp) {
         self.sight.watch.wake(now);
+    }
+
+    /// Notes of which names each answer gives other addresses.
+    pub fn note_changing(&mut self, names: BTreeSet<String>) {
+        self.changing = names;
     }
 
     /// What the next run goes on with.
@@ -163,6 +172,13 @@ impl Ledger {
                 match &failing {
                     Some(failing) if !is_over => seen.fail(failing, *found, expectation),
                     _ => seen.work(*found, success, expectation),
+                }
+            }
+            if matches.is_empty() && lost.is_empty() && !self.changing.is_empty() {
+                for index in matcher.on_port_of(flow) {
+                    if has_name(&expectations[index], &self.changing) {
+                        seen[index].with_unknown = success.max(seen[index].with_unknown);
+                    }
                 }
             }
             for (found, until) in &lost {
@@ -344,4 +360,9 @@ fn spare_address(expectation: &Expectation, failing: &Failing) -> String {
     let name = peer.and_then(|index| listed.get(index)).map(ToString::to_string);
     let name = name.unwrap_or_default();
     format!("{flow}: attempts fail ({cause}), another address of {name} works")
+}
+
+fn has_name(expectation: &Expectation, names: &BTreeSet<String>) -> bool {
+    let mut listed = expectation.peers.listed().unwrap_or_default().iter();
+    listed.any(|peer| matches!(peer, Peer::Name(name) if names.contains(name)))
 }

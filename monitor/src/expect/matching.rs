@@ -183,6 +183,12 @@ impl<'a> Matcher<'a> {
         of_kind.map(|expectation| Match { expectation, peer: None, mirrored: false }).collect()
     }
 
+    /// The expectations that would cover a flow of this host to a service, were its peer on their lists.
+    pub fn on_port_of(&self, flow: &FlowId) -> impl Iterator<Item = usize> {
+        let is_asked = flow.side == Side::Client && !flow.loopback;
+        self.kinds.of(flow, (Standing::Expected, Side::Client)).filter(move |_| is_asked)
+    }
+
     /// Why a flow without a match has no business on its port; `None` where that cannot be said.
     pub fn stranger(&self, flow: &FlowId, tally: &Tally) -> Option<Stranger> {
         if passes_through(flow, tally) || flow.loopback {

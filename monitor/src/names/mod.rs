@@ -113,6 +113,12 @@ impl Shared {
             Some(News::Changed(old)) => {
                 tracing::info!(name, old = list(&old), new = now, "addresses changed");
             }
+            Some(News::Rotating) => {
+                tracing::info!(
+                    name,
+                    "addresses differ from answer to answer, more is not said of it"
+                );
+            }
             Some(News::Failing(reason)) => {
                 tracing::warn!(
                     name,

@@ -286,3 +286,25 @@ fn machine_is_of_the_group_that_says_most_of_it() {
     );
     assert_eq!(said(&other, "10.2.118.12")[0], Verdict::Ok);
 }
+
+#[test]
+fn session_with_an_unknown_address_may_be_with_a_name_whose_answers_change() {
+    let config = CONFIG.replace(r#"["10.20.0.0/24"]"#, r#"["br.example.com"]"#);
+    let due = "[[system.expect]]\nflow = \"mssql-*\"\nwithin = \"10s\"\n";
+    let config = config.replacen("[[system.expect]]", &format!("{due}[[system.expect]]"), 1);
+    let mut bench = Bench::of(&config);
+    bench.names.insert("br.example.com".to_owned(), vec!["10.20.0.7".parse().unwrap()]);
+    const VDI: &str = "mssql-vdi-11113";
+    let missing = (Verdict::Missing, Some(Cause::NeverConnected));
+    bench.assess();
+    bench.wait(20);
+    let other = flow(Side::Client, "10.20.0.8", 11113);
+    bench.connect(other);
+    assert_eq!(bench.verdict(VDI), missing);
+    bench.ledger.note_changing(["br.example.com".to_owned()].into());
+    let judgement = bench.judge(VDI);
+    assert_eq!((judgement.verdict, judgement.cause), (Verdict::Unknown, None));
+    assert!(judgement.reason.unwrap().contains("a name among the peers may stand for"));
+    bench.wait(11);
+    assert_eq!(bench.verdict(VDI), missing);
+}
