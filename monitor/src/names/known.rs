@@ -80,6 +80,8 @@ pub struct Known {
     earlier: BTreeMap<IpAddr, Timestamp>,
     /// Which of the last answers differed from the one before, the last one in the lowest bit.
     differed: u32,
+    /// Answers with addresses, as long as they are few.
+    answers: u32,
     failures: u32,
 }
 
@@ -109,7 +111,12 @@ impl Known {
         let kept =
             self.addresses.iter().filter(|address| Some(Family::of(**address)) == unanswered);
         addresses.extend(kept);
-        let wait = ttl.unwrap_or(MOST_BACK_OFF).clamp(SHORTEST, LONGEST);
+        let mut wait = ttl.unwrap_or(MOST_BACK_OFF).clamp(SHORTEST, LONGEST);
+        // A pool is to be recognised before a flow is due, however long its TTL.
+        if self.answers < LOOKED_AT && !addresses.is_empty() {
+            self.answers += 1;
+            wait = SHORTEST;
+        }
         let is_other = addresses != self.addresses;
         if self.since.is_none() {
             self.addresses = addresses;
