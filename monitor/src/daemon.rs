@@ -12,7 +12,7 @@ use crate::{
     expect::{Expectation, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
     logging,
-    names::{Known, KnownNames, Resolver},
+    names::{Known, KnownNames, Resolver, Sockets},
     probe::Prober,
     report::{self, Changes},
     serve::Shared,
@@ -46,6 +46,8 @@ pub struct Daemon {
     keeper: Keeper,
     changes: Changes,
     prober: Prober,
+    /// For its questions for names.
+    sockets: Sockets,
     shared: Shared,
 }
 
@@ -58,9 +60,9 @@ struct Plan {
 
 impl Plan {
     /// Names that were resolved before keep their addresses until they are again.
-    fn of(config: &Config, known: KnownNames, clock: Clock) -> Self {
+    fn of(config: &Config, known: KnownNames, sockets: &Sockets, clock: Clock) -> Self {
         let expectations = expectations(config);
-        let resolver = Resolver::start(&expectations, known, clock);
+        let resolver = Resolver::start(&expectations, known, sockets.clone(), clock);
         Self { expectations, resolver }
     }
 
@@ -81,8 +83,13 @@ impl Daemon {
             .with_context(|| format!("preparing {}", config.kernel.pin.display()))?;
         let mut object = Object::load(config.kernel.flows, options.kernel_log, pins.as_ref())?;
         let kernel_log = options.kernel_log.then(|| KernelLog::open(&mut object)).transpose()?;
-        let plan = Plan::of(config, KnownNames::new(), clock);
+        let sockets = Sockets::hold(&documented_ports(&expectations(config))).unwrap_or_else(|error| {
+            tracing::warn!(%error, "no ports for the monitor's own DNS questions: they are counted as this host's");
+            Sockets::default()
+        });
+        let plan = Plan::of(config, KnownNames::new(), &sockets, clock);
         let ports = documented_ports(&plan.expectations);
+        object.leave_out_datagrams(&sockets.ports())?;
         let disabled = &config.kernel.disable;
         let source =
             KernelSource::start(object, options.attach, interfaces, ports, disabled, started)?;
@@ -105,6 +112,7 @@ impl Daemon {
             keeper: Keeper::start(file),
             changes: Changes::default(),
             prober: Prober::new(config.probe.every, clock),
+            sockets,
             shared,
         })
     }
@@ -153,7 +161,7 @@ impl Daemon {
     pub fn reload(&mut self) -> anyhow::Result<()> {
         match config::load(&self.options.config) {
             Ok(config) => {
-                let plan = Plan::of(&config, self.plan.resolver.known(), self.clock);
+                let plan = Plan::of(&config, self.plan.resolver.known(), &self.sockets, self.clock);
                 self.source.set_ports(documented_ports(&plan.expectations), self.clock.now())?;
                 self.plan = plan;
                 self.prober.configure(config.probe.every);

@@ -1,6 +1,6 @@
 //! Loads the programs and opens their maps.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
@@ -66,6 +66,8 @@ pub struct Object {
     lost: PerCpuArray<MapData, u64>,
     ports: Array<MapData, PortBits>,
     probe_port: Array<MapData, u64>,
+    /// What is in it.
+    own_ports: u64,
     clock: Clock,
 }
 
@@ -142,6 +144,7 @@ impl Object {
             lost,
             ports,
             probe_port,
+            own_ports: 0,
             clock,
         })
     }
@@ -179,8 +182,20 @@ impl Object {
 
     /// Leaves out of all counts, from now on, what goes by this local TCP port; 0 leaves nothing out.
     pub fn leave_out(&mut self, port: u16) -> Result<(), Error> {
+        self.own_ports = self.own_ports & !0xffff | u64::from(port);
+        self.set_own_ports()
+    }
+
+    /// Leaves out of all counts, from now on, datagrams by these local ports.
+    pub fn leave_out_datagrams(&mut self, ports: &Range<u16>) -> Result<(), Error> {
+        let (first, count) = (u64::from(ports.start), ports.len() as u64);
+        self.own_ports = self.own_ports & 0xffff | first << 16 | count << 32;
+        self.set_own_ports()
+    }
+
+    fn set_own_ports(&mut self) -> Result<(), Error> {
         self.probe_port
-            .set(0, u64::from(port), 0)
+            .set(0, self.own_ports, 0)
             .map_err(|source| Error::Map { name: names::PROBE_PORT, source })
     }
 
