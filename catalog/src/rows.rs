@@ -90,7 +90,7 @@ impl Product {
         while let Some(id) = open.pop() {
             let Some(role) = self.role(id) else { continue };
             if all.insert(role.id.as_str()) {
-                open.extend(role.includes.iter().map(String::as_str));
+                open.extend(role.includes.iter().chain(&role.same_as).map(String::as_str));
                 let names =
                     self.roles.iter().filter(|name| name.same_as.as_ref() == Some(&role.id));
                 open.extend(names.map(|name| name.id.as_str()));

@@ -185,3 +185,10 @@ fn catalog_survives_toml() {
         assert_eq!(again, *product, "{}", product.id);
     }
 }
+
+#[test]
+fn another_name_of_a_role_is_the_role() {
+    let dlo = bundled().product("arctera-dlo").unwrap();
+    let of = |role: &str| dlo.with_included(&[role.to_owned()]);
+    assert_eq!(of("dlo-administrator-console"), of("dlo-administration-console"));
+}

@@ -23,7 +23,8 @@ fn documented_catalog_is_this() {
     let mut text = String::from(
         "# The catalog\n\nMade from `catalog/products`. Every flow has the document and the section that say so; what is \
          doubtful there is told with how it is read here. `backupflow catalog show FLOW` says more of each. \
-         What is `daily` carries the data of every regular backup.\n",
+         What is `daily` carries the data of every regular backup. Datagrams that are `one-way`, or \
+         `multicast` to many machines at once, need no answer.\n",
     );
     for product in &bundled().products {
         of_product(&mut text, product);
@@ -89,8 +90,15 @@ fn ports(flow: &Flow) -> String {
 
 fn requirement(flow: &Flow) -> String {
     let daily = if flow.daily { ", daily" } else { "" };
+    let one_way = if flow.multicast {
+        ", multicast"
+    } else if flow.one_way {
+        ", one-way"
+    } else {
+        ""
+    };
     let condition = flow.condition.as_ref().map_or(String::new(), |text| format!(": {text}"));
-    format!("{}{daily}{condition}", flow.requirement)
+    format!("{}{daily}{one_way}{condition}", flow.requirement)
 }
 
 fn doubts(text: &mut String, product: &Product) {

@@ -78,7 +78,8 @@ unsafe impl Sync for SharedPorts {}
 #[unsafe(no_mangle)]
 static DOCUMENTED: SharedPorts = SharedPorts(UnsafeCell::new([0; PORT_WORDS]));
 
-/// The local port of the daemon's own probes, 0 for none; written by the daemon while the programs run.
+/// The daemon's own local ports, written by it while the programs run. From the lowest bit: the TCP port of its probes (16), 0 for
+/// none; the first UDP port of its questions for names (16), and how many there are (16).
 #[repr(transparent)]
 struct SharedPort(UnsafeCell<u64>);
 
@@ -409,18 +410,29 @@ pub(crate) fn documented(transport: Transport, port: u16) -> bool {
 #[inline(always)]
 pub(crate) fn is_probe(own_port: u16) -> bool {
     // SAFETY: the static lives as long as the program.
-    let probe = unsafe { PROBE_PORT.0.get().read_volatile() };
+    let probe = unsafe { PROBE_PORT.0.get().read_volatile() } & 0xffff;
     probe != 0 && u64::from(own_port) == probe
 }
 
-/// Whether a packet is one of the daemon's own probes, or an answer to one. Of what the host sends to
-/// itself, both ports are its own.
+/// Whether a UDP port of this host is one of the daemon's own questions for names.
+#[inline(always)]
+fn is_question(own_port: u16) -> bool {
+    // SAFETY: the static lives as long as the program.
+    let ports = unsafe { PROBE_PORT.0.get().read_volatile() } >> 16;
+    u64::from(own_port).wrapping_sub(ports & 0xffff) < ports >> 16
+}
+
+/// Whether a packet is one of the daemon's own, or an answer to one. Of what the host sends to itself, both
+/// ports are its own.
 #[inline(always)]
 pub(crate) fn is_of_probe(packet: &Packet, received: bool, loopback: bool) -> bool {
     let Packet { transport, source_port, destination_port, .. } = *packet;
     let (own, other) =
         if received { (destination_port, source_port) } else { (source_port, destination_port) };
-    transport == Transport::Tcp && (is_probe(own) || loopback && is_probe(other))
+    match transport {
+        Transport::Tcp => is_probe(own) || loopback && is_probe(other),
+        Transport::Udp => is_question(own) || loopback && is_question(other),
+    }
 }
 
 /// Counts one packet that was seen and is not counted in a flow.

@@ -12,7 +12,7 @@ use crate::{
     expect::{Expectation, Matcher, Standing, documented_ports, expectations},
     kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
     logging,
-    names::{Known, KnownNames, Resolver},
+    names::{Known, KnownNames, Resolver, Sockets},
     probe::Prober,
     report::{self, Changes},
     serve::Shared,
@@ -47,6 +47,8 @@ pub struct Daemon {
     keeper: Keeper,
     changes: Changes,
     prober: Prober,
+    /// For its questions for names.
+    sockets: Sockets,
     shared: Shared,
 }
 
@@ -60,9 +62,9 @@ struct Plan {
 
 impl Plan {
     /// Names that were resolved before keep their addresses until they are again.
-    fn of(config: &Config, known: KnownNames, clock: Clock) -> Self {
+    fn of(config: &Config, known: KnownNames, sockets: &Sockets, clock: Clock) -> Self {
         let expectations = expectations(config);
-        let resolver = Resolver::start(&expectations, known, clock);
+        let resolver = Resolver::start(&expectations, known, sockets.clone(), clock);
         Self { machines: machines(&expectations), expectations, resolver }
     }
 
@@ -83,8 +85,13 @@ impl Daemon {
             .with_context(|| format!("preparing {}", config.kernel.pin.display()))?;
         let mut object = Object::load(config.kernel.flows, options.kernel_log, pins.as_ref())?;
         let kernel_log = options.kernel_log.then(|| KernelLog::open(&mut object)).transpose()?;
-        let plan = Plan::of(config, KnownNames::new(), clock);
+        let sockets = Sockets::hold(&documented_ports(&expectations(config))).unwrap_or_else(|error| {
+            tracing::warn!(%error, "no ports for the monitor's own DNS questions: they are counted as this host's");
+            Sockets::default()
+        });
+        let plan = Plan::of(config, KnownNames::new(), &sockets, clock);
         let ports = documented_ports(&plan.expectations);
+        object.leave_out_datagrams(&sockets.ports())?;
         let disabled = &config.kernel.disable;
         let source =
             KernelSource::start(object, options.attach, interfaces, ports, disabled, started)?;
@@ -108,6 +115,7 @@ impl Daemon {
             keeper: Keeper::start(file),
             changes: Changes::default(),
             prober: Prober::new(config.probe.every, clock),
+            sockets,
             shared,
         })
     }
@@ -125,14 +133,16 @@ impl Daemon {
         }
         self.ledger.wake(now);
         let known = plan.resolver.known();
-        let addresses = |known: &Known| known.addresses.iter().copied().collect();
-        let names = known.iter().map(|(name, known)| (name.clone(), addresses(known))).collect();
-        let named = known.values().flat_map(|it| it.addresses.iter().map(IpAddr::to_canonical));
+        let in_use = |known: &Known| known.in_use(now);
+        let names = known.iter().map(|(name, known)| (name.clone(), in_use(known))).collect();
+        let named = known.values().flat_map(|it| it.in_use(now)).map(|it| it.to_canonical());
         if known.is_empty() {
             self.source.keep_for(&plan.machines)?;
         } else {
             self.source.keep_for(&plan.machines.iter().copied().chain(named).collect())?;
         }
+        let changing = known.iter().filter(|(_, known)| known.may_have_others());
+        self.ledger.note_changing(changing.map(|(name, _)| name.clone()).collect());
         let matcher = LazyCell::new(|| Matcher::new(&plan.expectations, &names));
         let is_stranger = |flow: &_, tally: &_| matcher.matches(flow, tally).is_empty();
         let snapshot = self.source.snapshot(now, self.ledger.follows_sessions(), is_stranger)?;
@@ -166,7 +176,7 @@ impl Daemon {
     pub fn reload(&mut self) -> anyhow::Result<()> {
         match config::load(&self.options.config) {
             Ok(config) => {
-                let plan = Plan::of(&config, self.plan.resolver.known(), self.clock);
+                let plan = Plan::of(&config, self.plan.resolver.known(), &self.sockets, self.clock);
                 self.source.set_ports(documented_ports(&plan.expectations), self.clock.now())?;
                 self.plan = plan;
                 self.prober.configure(config.probe.every);

@@ -5,6 +5,8 @@ mod alerts;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod applications;
+#[cfg(test)]
 mod between;
 #[cfg(test)]
 mod causes;

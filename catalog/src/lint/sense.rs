@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Endpoint, Flow, Ports, Requirement, Row};
+use crate::{Endpoint, Flow, Ports, Requirement, Row, Transport};
 
 pub(super) fn check(flow: &Flow, found: &mut dyn FnMut(String)) {
     lists(flow, found);
@@ -15,6 +15,12 @@ pub(super) fn check(flow: &Flow, found: &mut dyn FnMut(String)) {
     }
     if flow.no_tls_inspection && !flow.firewall {
         found("it is not to be inspected, but passes no firewall".to_owned());
+    }
+    if (flow.one_way || flow.multicast) && flow.transport != [Transport::Udp] {
+        found("it needs no answer, but a transport does".to_owned());
+    }
+    if flow.one_way && flow.multicast {
+        found("it is multicast, which is one-way already".to_owned());
     }
     for source in &flow.sources {
         if source.doubt.is_some() != source.reading.is_some() {

@@ -247,6 +247,21 @@ fn flow_within_a_host_has_one_role() {
 }
 
 #[test]
+fn only_datagrams_need_no_answer() {
+    let found = "p: f-1: it needs no answer, but a transport does";
+    for keys in ["one-way = true", "multicast = true"] {
+        expect_with(keys, found);
+        let with = |transport| {
+            GOOD.replace("transport = [\"tcp\"]", &format!("transport = [{transport}]\n{keys}"))
+        };
+        assert_eq!(findings(&[&with("\"udp\"")]), "");
+        assert_eq!(findings(&[&with("\"tcp\", \"udp\"")]), found);
+    }
+    let both = GOOD.replace("[\"tcp\"]", "[\"udp\"]\none-way = true\nmulticast = true");
+    assert_eq!(findings(&[&both]), "p: f-1: it is multicast, which is one-way already");
+}
+
+#[test]
 fn endpoints_are_names_or_networks_and_stand_once() {
     let endpoint = "{ name = \"h.example.com\", addresses = [\"10.0.0.1\"] }";
     for (to, expected) in [

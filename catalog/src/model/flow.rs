@@ -66,6 +66,13 @@ pub struct Flow {
     /// The port has to be open at both ends: `to` connects to `from` as well.
     #[serde(default)]
     pub both_ways: bool,
+    /// Datagrams that need no answer: that none comes says nothing of whether they arrive.
+    #[serde(default)]
+    pub one_way: bool,
+    /// Datagrams to every machine of the role at once, by a multicast or broadcast address; they need no
+    /// answer either.
+    #[serde(default)]
+    pub multicast: bool,
     /// The moment to which the flow is limited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moment: Option<Moment>,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Attempt, DEFAULT_WINDOW, Failing, Failure, PeerCounts, Stuck, Track, Verdict, evidence,
-    past::Until, session, totals::Totals, worst::Worst,
+    fallback, past::Until, session, totals::Totals, worst::Worst,
 };
 use crate::{
     config::Peer,
@@ -19,13 +19,17 @@ use crate::{
 pub(super) struct Gathered {
     pub(super) counts: BTreeMap<Option<usize>, PeerCounts>,
     pub(super) failing: Worst,
-    /// Addresses of names without a route.
-    pub(super) unsent: Vec<Failing>,
+    /// Addresses of names that fail.
+    of_names: Vec<Failing>,
+    /// When another address of each name was last seen to work, by the peer's index.
+    working: BTreeMap<usize, Timestamp>,
     /// When each peer's flow was last seen to work.
     pub(super) successes: BTreeMap<Option<usize>, Timestamp>,
     /// When this flow or an alternative to it was last seen to work.
     pub(super) alternative: Option<Timestamp>,
     pub(super) one_way: Option<Timestamp>,
+    /// When this host last had an answer from a machine that may be a peer, of which no name is known.
+    pub(super) with_unknown: Option<Timestamp>,
     pub(super) peers_seen: usize,
     pub(super) totals: Totals,
 }
@@ -60,28 +64,56 @@ impl Gathered {
         self.totals.take_in(tally, track.difference());
     }
 
+    /// Takes in a flow that does not fail.
+    pub(super) fn work(
+        &mut self,
+        found: Match,
+        success: Option<Timestamp>,
+        expectation: &Expectation,
+    ) {
+        if let (Some(index), Some(success)) = (found.peer, success)
+            && is_name(index, expectation)
+        {
+            let last = self.working.entry(index).or_insert(success);
+            *last = success.max(*last);
+        }
+    }
+
     /// Takes in a failing flow.
     pub(super) fn fail(&mut self, failing: &Failing, found: Match, expectation: &Expectation) {
-        let listed = expectation.peers.listed().unwrap_or_default();
-        let peer = found.peer.and_then(|index| listed.get(index));
-        let is_unsent = matches!(failing.failure.attempt, Attempt::NotSent { .. });
-        if is_unsent && matches!(peer, Some(Peer::Name(_))) {
-            self.unsent.push(Failing { peer: found.peer, ..failing.clone() });
+        let of_name = found.peer.is_some_and(|index| is_name(index, expectation));
+        if of_name && failing.sessions.is_empty() {
+            self.of_names.push(Failing { peer: found.peer, ..failing.clone() });
         } else {
             self.failing.add(failing, found.peer);
         }
     }
 
-    /// Once all is taken in: an address without a route fails unless another address of its name works.
-    /// Programs try one after the other, and a host without IPv6 has no route to half of them.
-    pub(super) fn settle(&mut self, now: Timestamp) {
-        for failing in std::mem::take(&mut self.unsent) {
+    /// Once all is taken in: an address fails unless another address of its name works. Gives one that
+    /// fails so.
+    pub(super) fn settle(&mut self, now: Timestamp) -> Option<Failing> {
+        let mut spare = None;
+        for failing in std::mem::take(&mut self.of_names) {
             let success = self.successes.get(&failing.peer);
-            if success.is_none_or(|&at| now.duration_since(at) > DEFAULT_WINDOW) {
+            let is_unsent = matches!(failing.failure.attempt, Attempt::NotSent { .. });
+            let working = failing.peer.and_then(|index| self.working.get(&index).copied());
+            // A host without IPv6 has no route to half of the addresses, and knows that at once.
+            if is_unsent && success.is_some_and(|&at| now.duration_since(at) <= DEFAULT_WINDOW) {
+                continue;
+            }
+            if fallback::is_spare(&failing.failure, working, now) {
+                spare.get_or_insert(failing);
+            } else {
                 self.failing.add(&failing, failing.peer);
             }
         }
+        spare
     }
+}
+
+fn is_name(index: usize, expectation: &Expectation) -> bool {
+    let listed = expectation.peers.listed().unwrap_or_default();
+    matches!(listed.get(index), Some(Peer::Name(_)))
 }
 
 impl PeerCounts {

@@ -8,10 +8,12 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Assessment, Cause, DEFAULT_WINDOW, Judgement, Memory, PeerCounts, Track, Unexpected, Verdict,
+    Assessment, Attempt, Cause, DEFAULT_WINDOW, Failing, Judgement, Memory, PeerCounts, Track,
+    Unexpected, Verdict, fallback,
     gathered::{Gathered, failing},
     memory::Memories,
     moved_by,
+    one_way::{self, Deliveries},
     past::{Pasts, Until},
     presence::{alternatives, alternatives_in_use},
     scan::scanners,
@@ -21,7 +23,8 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger},
+    config::Peer,
+    expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger, is_to_all},
     observe::{FlowId, Side, Snapshot},
 };
 
@@ -37,6 +40,9 @@ pub struct Ledger {
     tracks: BTreeMap<FlowId, Box<Track>>,
     sessions: Sessions,
     pasts: Pasts,
+    deliveries: Deliveries,
+    /// Names that may stand for addresses that are not known.
+    changing: BTreeSet<String>,
     verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<Key, Retired>,
@@ -61,6 +67,8 @@ impl Ledger {
             tracks: BTreeMap::new(),
             sessions: Sessions::default(),
             pasts: Pasts::default(),
+            deliveries: Deliveries::default(),
+            changing: BTreeSet::new(),
             verdicts: HashMap::new(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
@@ -93,6 +101,11 @@ impl Ledger {
         since.chain(self.strangers.values_mut()).for_each(|since| *since = moved_by(*since, by));
     }
 
+    /// Notes of which names each answer gives other addresses.
+    pub fn note_changing(&mut self, names: BTreeSet<String>) {
+        self.changing = names;
+    }
+
     /// What the next run goes on with.
     pub fn memory(&self) -> Memory {
         Memory {
@@ -119,6 +132,7 @@ impl Ledger {
         self.retire(snapshot, expectations, &matcher);
 
         let scanners = scanners(snapshot, &matcher);
+        let groups = fallback::groups(expectations);
         let mut seen: Vec<Gathered> = expectations.iter().map(|_| Gathered::default()).collect();
         let mut unexpected = Vec::new();
         for (flow, tally) in snapshot.flows.iter() {
@@ -140,12 +154,48 @@ impl Ledger {
             let success = track.last_success;
             let stuck = self.sessions.stuck(flow, track);
             let lost = self.pasts.follow(flow, tally, success, expectations, &mut matches);
-            let failing = failing(flow, tally, track, stuck, snapshot);
+            let is_scanned = track.is_scanned();
+            let is_silent = |it: &Failing| it.failure.attempt == Attempt::Silent;
+            let failing = failing(flow, tally, track, stuck, snapshot)
+                .filter(|it| !(is_silent(it) && is_to_all(flow)));
             for found in &matches {
-                let seen = &mut seen[found.expectation];
-                seen.take_in(*found, flow, tally, track);
-                if let Some(failing) = &failing {
-                    seen.fail(failing, *found, &expectations[found.expectation]);
+                seen[found.expectation].take_in(*found, flow, tally, track);
+            }
+            for found in &matches {
+                let (seen, expectation) =
+                    (&mut seen[found.expectation], &expectations[found.expectation]);
+                let mut is_over = false;
+                if expectation.one_way {
+                    let delivered = self.deliveries.follow(flow, tally, now);
+                    seen.succeed(found.peer, delivered);
+                    is_over = failing.as_ref().is_some_and(|it| {
+                        is_silent(it) || one_way::is_over(&it.failure, delivered)
+                    });
+                }
+                if let Some(failing) = &failing
+                    && failing.sessions.is_empty()
+                    && !is_over
+                {
+                    let last_success = |flow: &FlowId| self.tracks.get(flow)?.last_success;
+                    let worked = fallback::worked_otherwise(
+                        failing,
+                        expectation,
+                        expectations,
+                        &groups,
+                        last_success,
+                    );
+                    is_over = fallback::is_over(&failing.failure, worked, now);
+                }
+                match &failing {
+                    Some(failing) if !is_over => seen.fail(failing, *found, expectation),
+                    _ => seen.work(*found, success, expectation),
+                }
+            }
+            if matches.is_empty() && lost.is_empty() && !self.changing.is_empty() {
+                for index in matcher.on_port_of(flow) {
+                    if has_name(&expectations[index], &self.changing) {
+                        seen[index].with_unknown = success.max(seen[index].with_unknown);
+                    }
                 }
             }
             for (found, until) in &lost {
@@ -155,7 +205,7 @@ impl Ledger {
             let past = lost.iter().map(|(_, until)| &until.tally.wire);
             let before = past.max_by_key(|wire| wire.packets());
             if matches.is_empty()
-                && !track.is_scanned()
+                && !is_scanned
                 && before.is_none_or(|before| wire.packets() > before.packets())
                 && let Some(stranger) = moved(&lost).or_else(|| matcher.stranger(flow, tally))
                 && wire.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
@@ -249,6 +299,7 @@ impl Ledger {
                 gone.counts.entry(found.peer).or_default().take_in(tally, found.mirrored);
             }
             self.pasts.remove(flow);
+            self.deliveries.remove(flow);
         }
         if gone.is_empty() {
             return;
@@ -270,7 +321,7 @@ impl Ledger {
         names: &Names,
         now: Timestamp,
     ) -> Judgement {
-        gathered.settle(now);
+        let spare = gathered.settle(now);
         let kept = self.memories.kept.get_mut(&expectation.key);
         let watched = kept.map_or(now, |kept| {
             kept.take_in(&gathered, now);
@@ -278,6 +329,7 @@ impl Ledger {
         });
         let (verdict, cause, reason) =
             self.sight.verdict(expectation, &gathered, names, watched, now);
+        let reason = reason.or_else(|| Some(spare_address(expectation, &spare?)));
         let since = self.since(expectation, &gathered, (verdict, cause), now);
         Judgement {
             verdict,
@@ -317,4 +369,18 @@ impl Ledger {
 fn moved(lost: &[(Match, &Until)]) -> Option<Stranger> {
     let (found, _) = lost.first()?;
     Some(Stranger { nearest: found.expectation, cause: Cause::AddressChanged })
+}
+
+/// What is said of an address that fails while another one of its name works.
+fn spare_address(expectation: &Expectation, failing: &Failing) -> String {
+    let Failing { flow, said: (_, cause), peer, .. } = failing;
+    let listed = expectation.peers.listed().unwrap_or_default();
+    let name = peer.and_then(|index| listed.get(index)).map(ToString::to_string);
+    let name = name.unwrap_or_default();
+    format!("{flow}: attempts fail ({cause}), another address of {name} works")
+}
+
+fn has_name(expectation: &Expectation, names: &BTreeSet<String>) -> bool {
+    let mut listed = expectation.peers.listed().unwrap_or_default().iter();
+    listed.any(|peer| matches!(peer, Peer::Name(name) if names.contains(name)))
 }

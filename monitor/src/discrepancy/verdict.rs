@@ -118,6 +118,12 @@ impl Sight {
         {
             return unknown(reason.to_owned());
         }
+        if matches!(absence, Absence::Overdue(_)) && recent(gathered.with_unknown) {
+            return unknown(
+                "it was seen with addresses that a name among the peers may stand for: its answers change"
+                    .to_owned(),
+            );
+        }
         if recent(gathered.one_way) {
             return unknown(
                 "datagrams pass one way: whether they arrive is not seen here".to_owned(),

@@ -139,6 +139,8 @@ fn expectation(
         peers,
         same_host: flow.same_host,
         firewall: flow.firewall,
+        one_way: flow.one_way || flow.multicast,
+        multicast: flow.multicast,
         every_member: flow.every_member,
         alternatives: match &flow.alternatives {
             Some(name) => Some(name.clone()),

@@ -24,6 +24,16 @@ pub(super) struct Addresses {
     lengths: BTreeSet<(bool, u8)>,
 }
 
+/// A place on a list of peers where an address is found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listed {
+    pub(super) list: usize,
+    /// The index of the peer.
+    pub(super) peer: usize,
+    /// The network that the address was found by, or the address itself.
+    pub(super) net: IpNet,
+}
+
 /// Expectations by the first and the last port.
 type Ranges = BTreeMap<(u16, u16), Vec<usize>>;
 
@@ -57,15 +67,30 @@ impl Addresses {
         }
     }
 
-    /// The lists that an address is on, each with the index of the peer.
-    pub(super) fn lists(&self, address: IpAddr) -> impl Iterator<Item = (usize, usize)> {
+    /// The lists that an address is on.
+    pub(super) fn lists(&self, address: IpAddr) -> impl Iterator<Item = Listed> {
         let family = address.is_ipv6();
         let lengths = self.lengths.range((family, 0)..=(family, u8::MAX));
-        lengths
-            .filter_map(move |(_, length)| IpNet::new(address, *length).ok())
-            .filter_map(|net| self.nets.get(&net.trunc()))
-            .flatten()
-            .copied()
+        lengths.filter_map(move |(_, length)| IpNet::new(address, *length).ok()).flat_map(|net| {
+            let lists = self.nets.get(&net.trunc()).into_iter().flatten();
+            lists.map(move |&(list, peer)| Listed { list, peer, net: net.trunc() })
+        })
+    }
+
+    /// Pairs of lists: one with a network, and one with a network or an address inside it.
+    pub(super) fn overlaps(&self) -> BTreeSet<(usize, usize)> {
+        let pairs = self.nets.iter().flat_map(|(net, inner)| {
+            let shorter = (net.addr().is_ipv6(), 0)..(net.addr().is_ipv6(), net.prefix_len());
+            let around = self.lengths.range(shorter).filter_map(|(_, length)| {
+                let around = IpNet::new(net.addr(), *length).ok()?;
+                self.nets.get(&around.trunc())
+            });
+            around.flatten().flat_map(move |(outer, _)| {
+                let others = inner.iter().filter(move |(list, _)| list != outer);
+                others.map(move |(list, _)| (*outer, *list))
+            })
+        });
+        pairs.collect()
     }
 }
 

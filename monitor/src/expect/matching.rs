@@ -1,13 +1,14 @@
 //! Which expectation an observed flow belongs to.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
 };
 
 use super::{
     Expectation, Peers, Standing,
-    index::{Addresses, Index, is_below},
+    index::{Addresses, Index, Listed, is_below},
+    lan,
 };
 use crate::{
     config::Peer,
@@ -70,22 +71,29 @@ impl<'a> Matcher<'a> {
             former_ports: Index::default(),
             kinds: Index::default(),
         };
-        let mut lists: HashMap<&[Peer], usize> = HashMap::new();
-        let mut groups = HashMap::new();
-        for (index, expectation) in expectations.iter().enumerate() {
-            let listed = expectation.peers.listed();
-            let list = listed.map(|peers| {
-                let number = lists.len();
-                *lists.entry(peers).or_insert_with(|| {
+        let mut numbers: HashMap<&[Peer], usize> = HashMap::new();
+        let lists: Vec<Option<usize>> = expectations
+            .iter()
+            .map(|expectation| {
+                let peers = expectation.peers.listed()?;
+                let number = numbers.len();
+                Some(*numbers.entry(peers).or_insert_with(|| {
                     matcher.addresses.add(number, peers, names);
                     number
-                })
-            });
+                }))
+            })
+            .collect();
+        let overlapping = overlapping(expectations, &lists, &matcher.addresses);
+        let mut groups = HashMap::new();
+        for (index, (expectation, &list)) in expectations.iter().zip(&lists).enumerate() {
             let Expectation { key, standing, transports, ports, former_ports, .. } = expectation;
-            let alone = has_name(listed.unwrap_or_default()).then_some(index);
+            let peers = expectation.peers.listed().unwrap_or_default();
+            let stands_alone = has_name(peers) || overlapping.contains(key.system.as_str());
+            let alone = stands_alone.then_some(index);
             let is_declared = matches!(expectation.peers, Peers::Declared(_));
             let covered = (list, is_declared, key.side, *standing, expectation.same_host);
-            let group = (alone, covered, transports, ports, former_ports);
+            let datagrams = (expectation.one_way, expectation.multicast);
+            let group = (alone, covered, datagrams, transports, ports, former_ports);
             let first = *groups.entry(group).or_insert(index);
             matcher.groups.push(first);
             if first < index {
@@ -110,23 +118,75 @@ impl<'a> Matcher<'a> {
         if passes_through(flow, tally) {
             return Vec::new();
         }
-        let listed = self.addresses.lists(flow.peer).map(|(list, peer)| (Some(list), Some(peer)));
-        let mut matches: Vec<Match> = listed
+        if lan::is_group(flow.peer) {
+            return self.to_all(flow);
+        }
+        let listed =
+            self.addresses.lists(flow.peer).map(|listed| (Some(listed.list), Some(listed)));
+        let mut found: Vec<(usize, Option<Listed>)> = listed
             .chain([(None, None)])
-            .flat_map(|(list, peer)| self.ports.of(flow, list).map(move |index| (index, peer)))
-            .filter_map(|(index, peer)| {
-                let Expectation { key, standing, same_host, .. } = &self.expectations[index];
-                let mirrored = flow.loopback && key.side == Side::Client;
-                let fits = *standing == Standing::Expected
-                    && (key.side == flow.side || mirrored)
-                    && (flow.loopback || !same_host);
-                fits.then_some(Match { expectation: index, peer, mirrored })
+            .flat_map(|(list, listed)| self.ports.of(flow, list).map(move |index| (index, listed)))
+            .filter(|&(index, listed)| self.fits(flow, index, listed))
+            .collect();
+        let length = |listed: Option<Listed>| listed.map(|listed| listed.net.prefix_len());
+        // Of the lists of a system, and of the peers of a list, the address is of those that say most of
+        // it, and there of the first.
+        let mut longest: HashMap<&str, Option<u8>> = HashMap::new();
+        if found.len() > 1 {
+            for &(index, listed) in &found {
+                let longest = longest.entry(&self.expectations[index].key.system).or_default();
+                *longest = length(listed).max(*longest);
+            }
+            found.retain(|&(index, listed)| {
+                let longest = longest.get(self.expectations[index].key.system.as_str());
+                listed.is_none() || longest == Some(&length(listed))
+            });
+        }
+        let mut matches: Vec<Match> = found
+            .into_iter()
+            .map(|(expectation, listed)| Match {
+                expectation,
+                peer: listed.map(|listed| listed.peer),
+                mirrored: flow.loopback && self.expectations[expectation].key.side == Side::Client,
             })
             .collect();
-        // Where an address is on a list twice, it is the first.
         matches.sort_by_key(|found| (found.expectation, found.peer));
         matches.dedup_by_key(|found| found.expectation);
         matches
+    }
+
+    /// Whether an expectation on the port of a flow, with its peer on the list, covers it.
+    fn fits(&self, flow: &FlowId, index: usize, listed: Option<Listed>) -> bool {
+        let expectation = &self.expectations[index];
+        let Expectation { key, standing, same_host, multicast, .. } = expectation;
+        let is_ours = key.side == flow.side || flow.loopback && key.side == Side::Client;
+        // What the host says to itself is no traffic with other machines, unless the config says that the
+        // peer is this very machine.
+        let is_meant = match listed {
+            _ if *same_host => flow.loopback,
+            _ if !flow.loopback => true,
+            None => false,
+            Some(Listed { peer, .. }) => {
+                expectation.peers.listed().is_some_and(|peers| peers[peer].is_machine())
+            }
+        };
+        let is_broadcast =
+            listed.is_some_and(|listed| lan::is_broadcast(listed.net, flow.peer)) && !multicast;
+        *standing == Standing::Expected && is_ours && is_meant && !is_broadcast
+    }
+
+    /// The expectations that datagrams to a multicast or broadcast address belong to: those of which the
+    /// document says so.
+    fn to_all(&self, flow: &FlowId) -> Vec<Match> {
+        let of_kind = self.kinds.of(flow, (Standing::Expected, flow.side));
+        let of_kind = of_kind.filter(|&index| self.expectations[index].multicast && !flow.loopback);
+        of_kind.map(|expectation| Match { expectation, peer: None, mirrored: false }).collect()
+    }
+
+    /// The expectations that would cover a flow of this host to a service, were its peer on their lists.
+    pub fn on_port_of(&self, flow: &FlowId) -> impl Iterator<Item = usize> {
+        let is_asked = flow.side == Side::Client && !flow.loopback;
+        self.kinds.of(flow, (Standing::Expected, Side::Client)).filter(move |_| is_asked)
     }
 
     /// Why a flow without a match has no business on its port; `None` where that cannot be said.
@@ -134,10 +194,14 @@ impl<'a> Matcher<'a> {
         if passes_through(flow, tally) || flow.loopback {
             return None;
         }
+        if lan::is_group(flow.peer) || lan::is_to_all(flow) {
+            return None;
+        }
         let anyones = |standing, side| self.kinds.of(flow, (standing, side)).next();
         let of_peer = |index: &Index<_>, fits: &dyn Fn(&Expectation) -> bool| {
             let lists = self.addresses.lists(flow.peer);
-            let of_lists = lists.flat_map(|(list, _)| index.of(flow, Some(list)));
+            let lists = lists.filter(|listed| !lan::is_broadcast(listed.net, flow.peer));
+            let of_lists = lists.flat_map(|listed| index.of(flow, Some(listed.list)));
             let declared = of_lists.filter(|&index| {
                 let expectation = &self.expectations[index];
                 matches!(expectation.peers, Peers::Declared(_)) && fits(expectation)
@@ -162,6 +226,28 @@ impl<'a> Matcher<'a> {
                 service.map(because(Cause::UnexpectedPeer))
             })
     }
+}
+
+/// The systems in which a machine is on one list by its address, or by a smaller network, and on another
+/// by a larger one.
+fn overlapping<'a>(
+    expectations: &'a [Expectation],
+    lists: &[Option<usize>],
+    addresses: &Addresses,
+) -> BTreeSet<&'a str> {
+    let overlaps = addresses.overlaps();
+    if overlaps.is_empty() {
+        return BTreeSet::new();
+    }
+    let mut of_systems: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (expectation, list) in expectations.iter().zip(lists) {
+        of_systems.entry(&expectation.key.system).or_default().extend(list);
+    }
+    let has = |lists: &BTreeSet<usize>| {
+        overlaps.iter().any(|(outer, inner)| lists.contains(outer) && lists.contains(inner))
+    };
+    let overlapping = of_systems.into_iter().filter(|(_, lists)| has(lists));
+    overlapping.map(|(system, _)| system).collect()
 }
 
 fn has_name(peers: &[Peer]) -> bool {

@@ -4,6 +4,7 @@
 mod derive;
 mod documented;
 mod index;
+mod lan;
 mod matching;
 #[cfg(test)]
 mod properties;
@@ -16,6 +17,7 @@ use catalog::{Ports, Requirement};
 use serde::{Deserialize, Serialize};
 
 pub use derive::{DAILY, SELF, documented_ports, expectations, of_system};
+pub use lan::is_to_all;
 pub use matching::{Match, Matcher, Names, OTHER, Stranger, is_resolved};
 
 use crate::{
@@ -46,6 +48,10 @@ pub struct Expectation {
     pub same_host: bool,
     /// A firewall between the ends needs a rule for it.
     pub firewall: bool,
+    /// Its datagrams need no answer.
+    pub one_way: bool,
+    /// Its datagrams may go to a multicast or broadcast address, which stands for all peers.
+    pub multicast: bool,
     /// Each of the peers has to be reached, not just any.
     pub every_member: bool,
     /// Name of those with the same system and peers of which one is enough.

@@ -1,6 +1,6 @@
 //! Loads the programs and opens their maps.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, ops::Range, sync::Arc};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
@@ -81,6 +81,8 @@ pub struct Object {
     epoch: u64,
     listed: HashMap<MapData, [u64; 2], u8>,
     room: Array<MapData, i64>,
+    /// What is in it.
+    own_ports: u64,
     clock: Clock,
 }
 
@@ -172,6 +174,7 @@ impl Object {
             epoch: 0,
             listed,
             room,
+            own_ports: 0,
             clock,
         })
     }
@@ -209,8 +212,20 @@ impl Object {
 
     /// Leaves out of all counts, from now on, what goes by this local TCP port; 0 leaves nothing out.
     pub fn leave_out(&mut self, port: u16) -> Result<(), Error> {
+        self.own_ports = self.own_ports & !0xffff | u64::from(port);
+        self.set_own_ports()
+    }
+
+    /// Leaves out of all counts, from now on, datagrams by these local ports.
+    pub fn leave_out_datagrams(&mut self, ports: &Range<u16>) -> Result<(), Error> {
+        let (first, count) = (u64::from(ports.start), ports.len() as u64);
+        self.own_ports = self.own_ports & 0xffff | first << 16 | count << 32;
+        self.set_own_ports()
+    }
+
+    fn set_own_ports(&mut self) -> Result<(), Error> {
         self.probe_port
-            .set(0, u64::from(port), 0)
+            .set(0, self.own_ports, 0)
             .map_err(|source| Error::Map { name: names::PROBE_PORT, source })
     }
 

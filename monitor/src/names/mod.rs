@@ -3,6 +3,7 @@
 //! Each name is asked for again when its TTL has run out. The last answer counts until another.
 
 mod known;
+mod sockets;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::{
 use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 
 pub use known::Known;
+pub use sockets::Sockets;
 
 use crate::{
     clock::Clock,
@@ -50,7 +52,12 @@ struct Shared {
 impl Resolver {
     /// Starts to ask for every name among the peers. What was known of it before stays so until
     /// there is an answer.
-    pub fn start(expectations: &[Expectation], mut before: KnownNames, clock: Clock) -> Self {
+    pub fn start(
+        expectations: &[Expectation],
+        mut before: KnownNames,
+        sockets: Sockets,
+        clock: Clock,
+    ) -> Self {
         let known: KnownNames = wanted(expectations)
             .into_iter()
             .map(|name| (name.to_owned(), before.remove(name).unwrap_or_default()))
@@ -59,7 +66,7 @@ impl Resolver {
         let known = Arc::new(Mutex::new(known));
         let shared = Arc::new(Shared {
             known: Arc::clone(&known),
-            system: System::default(),
+            system: System::new(sockets),
             turns: Semaphore::new(AT_A_TIME),
             clock,
         });
@@ -112,6 +119,12 @@ impl Shared {
             Some(News::First) => tracing::debug!(name, addresses = now, "resolved"),
             Some(News::Changed(old)) => {
                 tracing::info!(name, old = list(&old), new = now, "addresses changed");
+            }
+            Some(News::Rotating) => {
+                tracing::info!(
+                    name,
+                    "addresses differ from answer to answer, more is not said of it"
+                );
             }
             Some(News::Failing(reason)) => {
                 tracing::warn!(

@@ -10,8 +10,8 @@ use std::{
 };
 
 use hickory_resolver::{
-    Hosts, TokioResolver,
-    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+    Hosts, Resolver,
+    net::{DnsError, NetError},
     proto::{
         op::Query,
         rr::{Name, RecordType},
@@ -19,7 +19,10 @@ use hickory_resolver::{
     system_conf::read_system_conf,
 };
 
-use super::known::{Answer, Failure, Family};
+use super::{
+    known::{Answer, Failure, Family},
+    sockets::Sockets,
+};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
@@ -28,8 +31,11 @@ const HOSTS: &str = "/etc/hosts";
 const HOSTS_TTL: Duration = Duration::from_secs(60);
 
 /// The host's configuration, read again when one of its files is another.
-#[derive(Debug, Default)]
-pub(super) struct System(Mutex<Read>);
+#[derive(Debug)]
+pub(super) struct System {
+    read: Mutex<Read>,
+    sockets: Sockets,
+}
 
 #[derive(Debug, Default)]
 struct Read {
@@ -44,7 +50,7 @@ type Stamp = Option<(u64, u64, i64, i64)>;
 /// Whom to ask, and with which domains a short name is completed.
 #[derive(Clone, Debug)]
 struct Servers {
-    resolver: TokioResolver,
+    resolver: Resolver<Sockets>,
     search: Arc<[Name]>,
     dots: usize,
 }
@@ -62,6 +68,11 @@ pub(super) enum NoRecords {
 }
 
 impl System {
+    /// Asks by these sockets.
+    pub(super) fn new(sockets: Sockets) -> Self {
+        Self { read: Mutex::default(), sockets }
+    }
+
     /// Asks for the addresses of a name.
     pub(super) async fn ask(&self, name: &str) -> Answer {
         let (hosts, servers) = self.read();
@@ -80,7 +91,7 @@ impl System {
     }
 
     fn read(&self) -> (Arc<Hosts>, Option<Servers>) {
-        let mut read = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let stamps = Some([stamp(RESOLV_CONF), stamp(HOSTS)]);
         if read.stamps != stamps {
             read.stamps = stamps;
@@ -88,7 +99,7 @@ impl System {
                 tracing::warn!(%error, "{HOSTS} is not read");
                 Hosts::default()
             }));
-            read.servers = Servers::read()
+            read.servers = Servers::read(self.sockets.clone())
                 .inspect_err(|error| {
                     tracing::warn!(%error, "{RESOLV_CONF} names no server, names are looked up in {HOSTS} alone");
                 })
@@ -99,7 +110,7 @@ impl System {
 }
 
 impl Servers {
-    fn read() -> Result<Self, NetError> {
+    fn read(sockets: Sockets) -> Result<Self, NetError> {
         let (config, mut options) = read_system_conf()?;
         // The TTL is kept to by who asks here.
         options.cache_size = 0;
@@ -110,9 +121,8 @@ impl Servers {
             ([], domain) => domain.into_iter().cloned().collect(),
             (search, _) => search.into(),
         };
-        let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options)
-            .build()?;
+        let resolver =
+            Resolver::builder_with_config(config, sockets).with_options(options).build()?;
         Ok(Self { resolver, search, dots })
     }
 

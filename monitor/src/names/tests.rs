@@ -32,7 +32,12 @@ fn failed() -> Answer {
 
 #[test]
 fn asked_again_when_the_ttl_has_run_out() {
-    let wait = |answer| Known::default().take_in(answer, at(0)).0;
+    let mut known = Known::default();
+    // The first times, whatever the TTL: a pool gives another answer at once.
+    for second in 0..4 {
+        assert_eq!(known.take_in(given(&["10.0.0.1"], 86_400), at(second)).0, seconds(5));
+    }
+    let mut wait = |answer| known.take_in(answer, at(4)).0;
     for (ttl, expected) in [(0, 5), (4, 5), (5, 5), (6, 6), (3600, 3600), (86_400, 3600)] {
         assert_eq!(wait(given(&["10.0.0.1"], ttl)), seconds(expected), "{ttl}");
         assert_eq!(wait(given(&[], ttl)), seconds(expected), "{ttl}");
@@ -58,7 +63,7 @@ fn failure_backs_off_and_keeps_the_addresses() {
     assert_eq!((&known.addresses, known.since), (&set(&["10.0.0.1"]), Some(at(0))));
 
     let (wait, news) = known.take_in(given(&["10.0.0.1"], 60), at(50));
-    assert_eq!((wait, news), (seconds(60), Some(News::Recovered)));
+    assert_eq!((wait, news), (seconds(5), Some(News::Recovered)));
     assert_eq!((known.changes, known.since), (0, Some(at(0))));
     assert_eq!(known.take_in(failed(), at(60)).0, seconds(5));
 }
@@ -139,4 +144,48 @@ fn short_names_are_completed() {
     let whole_first = ["br.site.", "br.site.a.example.", "br.site.b.example."];
     assert_eq!(completed("br.site", 1), whole_first);
     assert_eq!(completed("br.site", 2), ["br.site.a.example.", "br.site.b.example.", "br.site."]);
+}
+
+#[test]
+fn address_of_the_answer_before_is_used_for_its_ttl() {
+    let mut known = Known::default();
+    known.take_in(given(&["10.0.0.1"], 60), at(0));
+    assert!(!known.may_have_others());
+    known.take_in(given(&["10.0.0.2"], 60), at(60));
+    assert!(known.may_have_others());
+    let in_use = |known: &Known, second| known.in_use(at(second)).into_iter().collect();
+    assert_eq!(set(&["10.0.0.1", "10.0.0.2"]), in_use(&known, 119));
+    assert_eq!(set(&["10.0.0.2"]), in_use(&known, 120));
+    // The same again, four times.
+    for second in [120, 180, 240, 300] {
+        known.take_in(given(&["10.0.0.2"], 60), at(second));
+    }
+    assert!(!known.may_have_others());
+    known.take_in(given(&[], 60), at(360));
+    assert_eq!(set(&[]), in_use(&known, 360));
+}
+
+#[test]
+fn pool_is_learned_answer_by_answer() {
+    let mut known = Known::default();
+    let mut news = Vec::new();
+    for number in 0..400_i64 {
+        let address = format!("10.0.{}.{}", number / 200, number % 200);
+        let (wait, new) = known.take_in(given(&[&address], 4), at(number * 5));
+        assert_eq!(wait, seconds(5));
+        news.extend(new);
+    }
+    let changed = |old: &[&str]| News::Changed(set(old));
+    let said = [News::First, changed(&["10.0.0.0"]), changed(&["10.0.0.1"]), News::Rotating];
+    assert_eq!(news, said);
+    assert_eq!(known.changes, 399);
+    // The last answer, and the latest ones before.
+    let in_use: std::collections::BTreeSet<IpAddr> = known.in_use(at(2000)).into_iter().collect();
+    assert_eq!(in_use.len(), 257);
+    let is_in_use = |address: &str| in_use.contains(&address.parse().unwrap());
+    assert!(is_in_use("10.0.1.199") && is_in_use("10.0.0.143") && !is_in_use("10.0.0.142"));
+    assert_eq!(known.in_use(at(2000 + 26 * 3600)), ["10.0.1.199".parse::<IpAddr>().unwrap()]);
+    // A name that is no more has none of them.
+    known.take_in(given(&[], 4), at(2005));
+    assert_eq!(known.in_use(at(2005)), [] as [IpAddr; 0]);
 }

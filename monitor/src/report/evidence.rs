@@ -42,7 +42,8 @@ pub struct Evidence {
     pub failing: Vec<Failing>,
     /// How many peers' attempts fail.
     pub failing_total: usize,
-    /// Why nothing more can be said, for a verdict `unknown`, or which peers were not seen.
+    /// Why nothing more can be said, for a verdict `unknown`; which peers were not seen; or which address
+    /// of a name fails while another one works.
     pub reason: Option<String>,
 }
 

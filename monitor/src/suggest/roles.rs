@@ -115,6 +115,11 @@ impl Candidate {
         self.explains.intersection(ports).count()
     }
 
+    /// The used ports that it explains, those too that other software uses.
+    fn explained_in_all(&self) -> usize {
+        self.explains.iter().filter(|port| strength(port.port) > Strength::Weak).count()
+    }
+
     /// How many of the others are this role and more.
     fn included_by(&self, product: &Product, others: &[Self]) -> usize {
         others
@@ -206,7 +211,8 @@ pub(super) fn choose(
             pool.iter().filter(|candidate| candidate.explained(&rest) == most).collect();
         // Of equals the last one wins, and should be the one that the catalog has first.
         let best = equal.iter().rev().max_by_key(|candidate| {
-            (Reverse(candidate.missing()), candidate.included_by(product, &pool))
+            let missing = Reverse(candidate.missing());
+            (candidate.explained_in_all(), missing, candidate.included_by(product, &pool))
         })?;
         choice.roles.push(best.role);
         choice.explained.extend(best.explains.intersection(&telling));

@@ -161,6 +161,11 @@ fn rules(flow: &Flow) -> impl Iterator<Item = &'static str> {
         (flow.every_member, "every machine of the role has to be reachable, not just any"),
         (flow.same_host, "it never leaves the machine"),
         (flow.both_ways, "the port is open at both ends"),
+        (flow.one_way, "its datagrams need no answer"),
+        (
+            flow.multicast,
+            "its datagrams go to every machine of the role at once, and need no answer",
+        ),
         (!flow.firewall, "no firewall needs a rule for it"),
         (flow.no_tls_inspection, "nothing on the way may open TLS"),
         (flow.by_name, "address the peer by its name"),

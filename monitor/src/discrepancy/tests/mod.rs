@@ -14,6 +14,7 @@ mod runs;
 mod scans;
 mod schedules;
 mod sessions;
+mod ways;
 mod windows;
 
 use std::collections::BTreeMap;

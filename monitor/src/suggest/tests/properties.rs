@@ -158,3 +158,34 @@ fn any_flows_together() {
     }
     assert!(proposed > 50, "{proposed}");
 }
+
+#[test]
+fn no_alternative_explains_more_than_the_role_that_is_proposed() {
+    let mut compared = 0;
+    for (product, _, flows) in every_role() {
+        let evidence = evidence_of(flows);
+        for proposal in proposals(&evidence).iter().filter(|it| it.product == product) {
+            let scenario = proposal.scenario.as_deref();
+            let explained = |role: &str| {
+                let catalog = catalog::bundled().product(product).unwrap();
+                let role = catalog.role(role).unwrap();
+                let expectations = of_system(&system(catalog, &[role], scenario, Vec::new()));
+                let used = evidence.flows.keys().filter(|flow| {
+                    strength(flow.service_port) > Strength::Weak
+                        && expectations.iter().any(|expectation| covers(expectation, flow))
+                });
+                used.count()
+            };
+            let proposed = explained(&proposal.roles[0].role);
+            for alternative in proposal.alternatives.keys() {
+                compared += 1;
+                // What another role was chosen for is another matter.
+                if proposal.roles.len() == 1 {
+                    let role = &proposal.roles[0].role;
+                    assert!(explained(alternative) <= proposed, "{role} {alternative}");
+                }
+            }
+        }
+    }
+    assert!(compared > 100, "{compared}");
+}
