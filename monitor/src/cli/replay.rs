@@ -1,6 +1,6 @@
 //! `replay`: what a capture shows of the expected flows.
 
-use std::{collections::BTreeSet, net::IpAddr, path::Path, process::ExitCode};
+use std::{collections::BTreeSet, fs::File, net::IpAddr, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -56,12 +56,7 @@ fn survey(file: &Path, expectations: &[Expectation]) -> anyhow::Result<(Hosts, T
         hosts.note(frame);
     })?;
     let Some(began) = began else {
-        let why = match &summary {
-            Summary { fault: Some(fault), .. } => fault.to_string(),
-            Summary { untold: 0, .. } => "it is empty".to_owned(),
-            Summary { untold, .. } => format!("none of its {untold} frames has a known link layer"),
-        };
-        bail!("{}: {why}", file.display());
+        bail!("{}: {}", file.display(), nothing(&summary));
     };
     Ok((hosts, began))
 }
@@ -111,19 +106,45 @@ fn not_told(file: &Path, in_question: &[IpAddr]) -> anyhow::Error {
 }
 
 fn read(file: &Path, each: impl FnMut(&capture::Frame<'_>)) -> anyhow::Result<Summary> {
-    capture::read(file, each).with_context(|| file.display().to_string())
+    let open = File::open(file).with_context(|| file.display().to_string())?;
+    capture::read_from(open, each).with_context(|| file.display().to_string())
+}
+
+/// Why a capture has nothing to judge.
+fn nothing(summary: &Summary) -> String {
+    let left = left_out(summary);
+    if left.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        format!("nothing can be judged: {}", left.join("; "))
+    }
+}
+
+/// What of a capture is not in the report.
+fn left_out(summary: &Summary) -> Vec<String> {
+    let Summary { unknown_link, without_time, without_interface, not_captured, fault } = summary;
+    let counted = [
+        (*unknown_link, "frames left out: their link layer is not known"),
+        (
+            *without_time,
+            "frames left out: they have no time (Simple Packet Blocks), which a verdict needs",
+        ),
+        (*without_interface, "frames left out: the file does not describe their interface"),
+        (
+            *not_captured,
+            "packets are not in the file: the capturing program counted them as dropped",
+        ),
+    ];
+    let counted = counted.into_iter().filter(|(frames, _)| *frames > 0);
+    let counted = counted.map(|(frames, what)| format!("{frames} {what}"));
+    let fault = fault.iter().map(|fault| format!("{fault}: the report is of what stands before"));
+    counted.chain(fault).collect()
 }
 
 /// Says what of the file is not in the report.
 #[expect(clippy::print_stderr, reason = "the report is on standard output")]
 fn warn(file: &str, summary: &Summary) {
-    if summary.untold > 0 {
-        eprintln!(
-            "{file}: {} frames left out: their link layer is not known, or they have no time",
-            summary.untold
-        );
-    }
-    if let Some(fault) = &summary.fault {
-        eprintln!("{file}: {fault}: the report is of what stands before");
+    for left in left_out(summary) {
+        eprintln!("{file}: {left}");
     }
 }

@@ -1,8 +1,12 @@
 //! Snapshots of what a capture shows: the packets of one host, placed and counted as the kernel
 //! programs do it (`monitor-ebpf/src/wire.rs`).
 
+mod blocks;
 mod file;
 mod hosts;
+mod interface;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +20,7 @@ use monitor_common::{
     packet::{self, End, FIN, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
-pub use file::{Error, Frame, Summary, read, read_from};
+pub use file::{Error, Frame, Place, Summary, read_from};
 pub use hosts::Hosts;
 
 use crate::observe::{Counters, FlowId, Hook, IcmpErrors, MACHINE_HOOKS, PortSet, Snapshot, Tally};

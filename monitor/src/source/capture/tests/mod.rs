@@ -1,0 +1,34 @@
+//! Captures, byte by byte.
+
+mod formats;
+
+use monitor_common::packet::SYN;
+
+const HOST: [u8; 4] = [10, 20, 0, 1];
+const PEER: [u8; 4] = [10, 20, 0, 2];
+
+/// A packet of IPv4 with the number of a packet, TCP.
+fn tcp(
+    [source, destination]: [([u8; 4], u16); 2],
+    flags: u8,
+    number: u16,
+    first: u32,
+    data: usize,
+) -> Vec<u8> {
+    let mut packet = ip([source.0, destination.0], 6, number, 20 + data);
+    packet.extend([source.1.to_be_bytes(), destination.1.to_be_bytes()].concat());
+    packet.extend(first.to_be_bytes());
+    packet.extend([0, 0, 0, 0, 0x50, flags, 1, 0, 0, 0, 0, 0]);
+    packet.resize(packet.len() + data, 0x55);
+    packet
+}
+
+/// A header of IPv4.
+fn ip(ends: [[u8; 4]; 2], protocol: u8, number: u16, behind: usize) -> Vec<u8> {
+    let mut packet = vec![0x45, 0];
+    packet.extend(u16::try_from(20 + behind).unwrap().to_be_bytes());
+    packet.extend(number.to_be_bytes());
+    packet.extend([0x40, 0, 64, protocol, 0, 0]);
+    packet.extend(ends.concat());
+    packet
+}
