@@ -1,4 +1,5 @@
-//! Judges a capture: once through the file to know whose it is, and once more to count, from the first frame to the last.
+//! Judges a capture: once through the file to know whose it is and what its frames are to one another, and
+//! once more to count, from the first frame to the last.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +15,7 @@ use crate::{
     names::KnownNames,
     observe::Snapshot,
     report::{self, Report},
-    source::capture::{self, Capture, Frame, Hosts, Summary, read_from},
+    source::capture::{self, Capture, Copies, Frame, Hosts, Summary, read_from},
 };
 
 /// How often what was counted is judged, in the time of the capture.
@@ -62,6 +63,7 @@ pub struct Replayed {
 /// What is known of a capture before anything is counted.
 struct Survey {
     hosts: Hosts,
+    copies: Copies,
     frames: u64,
     began: Timestamp,
     summary: Summary,
@@ -100,7 +102,9 @@ pub fn replay<R: Read + Send>(
         }
         // The frames of several interfaces may not be quite in order.
         last = last.max(frame.at);
-        capture.count(frame);
+        if survey.copies.counts(number) {
+            capture.count(frame);
+        }
         number += 1;
     })?;
     let snapshot = capture.snapshot(last);
@@ -113,14 +117,17 @@ pub fn replay<R: Read + Send>(
 fn survey(file: impl Read + Send, expectations: &[Expectation]) -> Result<Survey, Error> {
     let ports = documented_ports(expectations);
     let mut hosts = Hosts::new(ports);
+    let mut copies = Copies::default();
     let (mut began, mut frames) = (None, 0);
     let summary = read_from(file, |frame: &Frame<'_>| {
         began.get_or_insert(frame.at);
         hosts.note(frame);
+        copies.note(frames, frame);
         frames += 1;
     })?;
+    copies.finish();
     let Some(began) = began else { return Err(Error::Nothing(nothing(&summary))) };
-    Ok(Survey { hosts, frames, began, summary })
+    Ok(Survey { hosts, copies, frames, began, summary })
 }
 
 impl Replayed {

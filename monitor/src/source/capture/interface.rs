@@ -205,6 +205,11 @@ impl Cooked {
     }
 }
 
+/// Where the IP header stands in an Ethernet frame, if there is one.
+pub(super) fn ethernet(bytes: &[u8]) -> Option<usize> {
+    network(bytes, 14, bytes.number(12)?)
+}
+
 /// Where the IP header stands behind VLAN tags; `None` where the protocol is another one.
 fn network(bytes: &[u8], at: usize, protocol: u16) -> Option<usize> {
     /// As many as the kernel and a capture can put before one another.

@@ -2,6 +2,7 @@
 //! programs do it (`monitor-ebpf/src/wire.rs`).
 
 mod blocks;
+mod copies;
 mod file;
 mod hosts;
 mod interface;
@@ -20,6 +21,7 @@ use monitor_common::{
     packet::{self, End, FIN, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
+pub use copies::Copies;
 pub use file::{Error, Frame, Place, Summary, read_from};
 pub use hosts::Hosts;
 

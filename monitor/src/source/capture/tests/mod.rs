@@ -1,11 +1,19 @@
 //! Captures, byte by byte.
 
+mod copies;
 mod formats;
 
-use monitor_common::packet::SYN;
+use jiff::{SignedDuration, Timestamp};
+use monitor_common::packet::{ACK, Link, SYN};
+
+use super::{Frame, Place};
 
 const HOST: [u8; 4] = [10, 20, 0, 1];
 const PEER: [u8; 4] = [10, 20, 0, 2];
+
+fn at(milliseconds: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap() + SignedDuration::from_millis(milliseconds)
+}
 
 /// A packet of IPv4 with the number of a packet, TCP.
 fn tcp(
@@ -31,4 +39,10 @@ fn ip(ends: [[u8; 4]; 2], protocol: u8, number: u16, behind: usize) -> Vec<u8> {
     packet.extend([0x40, 0, 64, protocol, 0, 0]);
     packet.extend(ends.concat());
     packet
+}
+
+/// A frame of a packet at a place.
+fn frame(bytes: &[u8], milliseconds: i64, place: Place) -> Frame<'_> {
+    let length = bytes.len() as u64 + 14;
+    Frame { at: at(milliseconds), link: Link::Ip, bytes, length, place, is_loopback: false }
 }
