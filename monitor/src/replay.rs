@@ -2,7 +2,7 @@
 //! once more to count, from the first frame to the last.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Read},
     net::IpAddr,
 };
@@ -11,11 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     discrepancy::{Assessment, Judgement, Ledger, Verdict},
-    expect::{Expectation, Names, documented_ports},
+    expect::{Expectation, Matcher, Names, documented_ports},
     names::KnownNames,
-    observe::Snapshot,
+    observe::{FlowId, Snapshot},
     report::{self, Report},
-    source::capture::{self, Capture, Copies, Frame, Hosts, Summary, read_from},
+    source::capture::{
+        self, Capture, Conversations, Copies, Frame, Hosts, Placed, Summary, read_from,
+    },
 };
 
 /// How often what was counted is judged, in the time of the capture.
@@ -43,6 +45,13 @@ pub enum Error {
         .0.first().map_or_else(|| "10.20.0.1".to_owned(), ToString::to_string), named(.0)
     )]
     WhoseIsUnclear(Vec<IpAddr>),
+    /// The given addresses have no part in it, and others do what the host would.
+    #[error(
+        "no packet on a documented port is from or to the addresses that `--host` gives; {} talk with the \
+         declared peers: if they are the host's, give them",
+        named(.0)
+    )]
+    AnotherHost(Vec<IpAddr>),
 }
 
 /// What came of a capture.
@@ -58,11 +67,14 @@ pub struct Replayed {
     pub assessment: Assessment,
     /// What is not in the report, a sentence each.
     pub notes: Vec<String>,
+    /// Addresses that seem to be the host's, and were not given.
+    pub missing: Vec<IpAddr>,
 }
 
 /// What is known of a capture before anything is counted.
 struct Survey {
     hosts: Hosts,
+    conversations: Conversations,
     copies: Copies,
     frames: u64,
     began: Timestamp,
@@ -81,9 +93,17 @@ pub fn replay<R: Read + Send>(
     } else {
         given.clone()
     };
+    let missing = survey.conversations.missing(&host, expectations);
+    let has_part = survey.conversations.has_part(&host);
+    let addresses: Vec<IpAddr> = missing.keys().copied().collect();
+    if !has_part && !missing.is_empty() {
+        return Err(Error::AnotherHost(addresses));
+    }
+    let Placed { open: begun, unclear } = survey.conversations.placed(&host, expectations);
+
     let names = Names::new();
     let began = survey.began;
-    let mut capture = Capture::new(host, documented_ports(expectations), began);
+    let mut capture = Capture::new(host, documented_ports(expectations), began, begun.clone());
     let mut ledger = Ledger::new(began);
     let (mut judged, mut last, mut number) = (began, began, 0);
     read_from(open()?, |frame| {
@@ -109,25 +129,44 @@ pub fn replay<R: Read + Send>(
     })?;
     let snapshot = capture.snapshot(last);
     let mut assessment = ledger.assess(&snapshot, expectations, &names);
-    leave_out(&mut assessment, &survey.summary);
-    let notes = left_out(&survey.summary);
-    Ok(Replayed { began, frames: survey.frames, snapshot, assessment, notes })
+    let mut lacks = Lacks {
+        expectations,
+        matcher: Matcher::new(expectations, &names),
+        assessment: &mut assessment,
+    };
+    lacks.openings(&begun, &unclear, &snapshot);
+    lacks.frames(&survey.summary);
+    for (address, flows) in &missing {
+        lacks.address(*address, flows);
+    }
+    let mut notes = left_out(&survey.summary);
+    notes.extend(says_missing(&missing));
+    if !given.is_empty() && !has_part {
+        notes.push(
+            "no packet on a documented port is from or to the addresses that `--host` gives"
+                .to_owned(),
+        );
+    }
+    let frames = survey.frames;
+    Ok(Replayed { began, frames, snapshot, assessment, notes, missing: addresses })
 }
 
 fn survey(file: impl Read + Send, expectations: &[Expectation]) -> Result<Survey, Error> {
     let ports = documented_ports(expectations);
-    let mut hosts = Hosts::new(ports);
+    let mut hosts = Hosts::new(ports.clone());
+    let mut conversations = Conversations::new(ports);
     let mut copies = Copies::default();
     let (mut began, mut frames) = (None, 0);
     let summary = read_from(file, |frame: &Frame<'_>| {
         began.get_or_insert(frame.at);
         hosts.note(frame);
+        conversations.note(frame);
         copies.note(frames, frame);
         frames += 1;
     })?;
     copies.finish();
     let Some(began) = began else { return Err(Error::Nothing(nothing(&summary))) };
-    Ok(Survey { hosts, copies, frames, began, summary })
+    Ok(Survey { hosts, conversations, copies, frames, began, summary })
 }
 
 impl Replayed {
@@ -140,12 +179,69 @@ impl Replayed {
     }
 }
 
-/// Answers may be among the frames that are left out, save those that are of something else than IP.
-fn leave_out(assessment: &mut Assessment, summary: &Summary) {
-    let frames = summary.without_time + summary.without_interface;
-    for judgement in assessment.judgements.iter_mut().flatten().filter(|_| frames > 0) {
-        if judgement.verdict != Verdict::Ok {
-            become_unknown(judgement, format!("{frames} frames of the capture are left out"));
+/// What the capture lacks turns verdicts that rest on it into `unknown`.
+struct Lacks<'a> {
+    expectations: &'a [Expectation],
+    matcher: Matcher<'a>,
+    assessment: &'a mut Assessment,
+}
+
+impl Lacks<'_> {
+    /// The capture begins in the middle of connections.
+    fn openings(
+        &mut self,
+        begun: &BTreeSet<FlowId>,
+        unclear: &BTreeMap<FlowId, u64>,
+        snapshot: &Snapshot,
+    ) {
+        let is_silent =
+            |verdict| matches!(verdict, Verdict::Idle | Verdict::Missing | Verdict::Unknown);
+        for flow in begun.iter().filter(|flow| snapshot.flows.get(**flow).is_some()) {
+            let reason = "the capture begins in the middle of its connections, and shows neither their \
+                          opening nor packets both ways";
+            self.doubt(flow, reason, is_silent);
+        }
+        for (flow, packets) in unclear {
+            let reason = format!(
+                "the capture begins in the middle of connections: {packets} packets do not say which end is the service"
+            );
+            self.doubt(flow, &reason, is_silent);
+        }
+    }
+
+    /// Answers may be among the frames that are left out, save those that are of something else than IP.
+    fn frames(&mut self, summary: &Summary) {
+        let frames = summary.without_time + summary.without_interface;
+        let judgements = self.assessment.judgements.iter_mut().flatten();
+        for judgement in judgements.filter(|_| frames > 0) {
+            if judgement.verdict != Verdict::Ok {
+                let reason = format!("{frames} frames of the capture are left out");
+                become_unknown(judgement, reason);
+            }
+        }
+    }
+
+    /// An address that seems to be the host's was not given.
+    fn address(&mut self, address: IpAddr, flows: &BTreeMap<FlowId, u64>) {
+        for (flow, packets) in flows {
+            let reason = format!(
+                "{packets} packets of it are from or to {address}, which `--host` does not give"
+            );
+            self.doubt(flow, &reason, |verdict| !verdict.is_discrepancy());
+        }
+    }
+
+    /// Nothing more than `unknown` can be said of a flow where a verdict rests on what is lacking.
+    fn doubt(&mut self, flow: &FlowId, reason: &str, rests: impl Fn(Verdict) -> bool) {
+        let groups: BTreeSet<usize> =
+            capture::expected(&self.matcher, flow).iter().map(|found| found.expectation).collect();
+        for index in
+            (0..self.expectations.len()).filter(|i| groups.contains(&self.matcher.group(*i)))
+        {
+            let judgement = self.assessment.judgements.get_mut(index).and_then(Option::as_mut);
+            if let Some(judgement) = judgement.filter(|judgement| rests(judgement.verdict)) {
+                become_unknown(judgement, reason.to_owned());
+            }
         }
     }
 }
@@ -186,6 +282,18 @@ fn left_out(summary: &Summary) -> Vec<String> {
     let counted = counted.map(|(frames, what)| format!("{frames} {what}"));
     let fault = fault.iter().map(|fault| format!("{fault}: the report is of what stands before"));
     counted.chain(fault).collect()
+}
+
+fn says_missing(missing: &BTreeMap<IpAddr, BTreeMap<FlowId, u64>>) -> Option<String> {
+    let addresses: Vec<IpAddr> = missing.keys().copied().collect();
+    let packets: u64 = missing.values().flat_map(BTreeMap::values).sum();
+    (packets > 0).then(|| {
+        format!(
+            "{packets} packets on documented ports are between declared peers and {}, which `--host` does not \
+             give: if they are the host's, give them too",
+            named(&addresses),
+        )
+    })
 }
 
 fn named(addresses: &[IpAddr]) -> String {

@@ -30,5 +30,6 @@ pub(super) fn run(
         }
         Format::Text => output::text(&text::render(&report, &TimeZone::system(), output::width()))?,
     }
-    Ok(if report.is_fine() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    let is_fine = report.is_fine() && replayed.missing.is_empty();
+    Ok(if is_fine { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -2,6 +2,7 @@
 //! programs do it (`monitor-ebpf/src/wire.rs`).
 
 mod blocks;
+mod conversations;
 mod copies;
 mod file;
 mod hosts;
@@ -21,6 +22,7 @@ use monitor_common::{
     packet::{self, End, FIN, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
+pub use conversations::{Conversations, Placed, expected};
 pub use copies::Copies;
 pub use file::{Error, Frame, Place, Summary, read_from};
 pub use hosts::Hosts;
@@ -33,6 +35,8 @@ pub struct Capture {
     host: BTreeSet<IpAddr>,
     ports: PortSet,
     began: Timestamp,
+    /// Flows with connections that were open before.
+    open: BTreeSet<FlowId>,
     flows: BTreeMap<FlowId, Tally>,
     lost: BTreeMap<Loss, u64>,
 }
@@ -45,10 +49,16 @@ enum Heading {
 }
 
 impl Capture {
-    /// Nothing counted yet, of a host with these addresses.
-    pub fn new(host: BTreeSet<IpAddr>, ports: PortSet, began: Timestamp) -> Self {
+    /// Nothing counted yet, of a host with these addresses, and with flows that are known to have
+    /// connections which were opened before.
+    pub fn new(
+        host: BTreeSet<IpAddr>,
+        ports: PortSet,
+        began: Timestamp,
+        open: BTreeSet<FlowId>,
+    ) -> Self {
         let lost = Loss::ALL.into_iter().map(|loss| (loss, 0)).collect();
-        Self { host, ports, began, flows: BTreeMap::new(), lost }
+        Self { host, ports, began, open, flows: BTreeMap::new(), lost }
     }
 
     /// Counts a frame if it is of the host, and on a documented port.
@@ -92,8 +102,8 @@ impl Capture {
         };
         let to_service = self.ports.contains(packet.transport, packet.destination_port);
         let from_service = self.ports.contains(packet.transport, packet.source_port);
-        let sent = self.host.contains(&source);
-        let received = self.host.contains(&destination);
+        let sent = is_own(&self.host, source);
+        let received = is_own(&self.host, destination);
         if !(to_service || from_service) || !(sent || received) {
             return;
         }
@@ -113,7 +123,7 @@ impl Capture {
             FlowId { service_port, transport: packet.transport, side, loopback, peer }
         };
         let opening = flags & SYN_ACK;
-        let known = |heading| self.flows.contains_key(&flow(heading));
+        let known = |heading| self.is_known(&flow(heading));
         // Where flows are known for both ports, the lower one is more likely the service's.
         let rather_from = from_service && packet.source_port < packet.destination_port;
         let heading = match opening {
@@ -138,6 +148,10 @@ impl Capture {
         };
         *last = Some(frame.at);
         add(counters, frame.length, flags);
+    }
+
+    fn is_known(&self, flow: &FlowId) -> bool {
+        self.flows.contains_key(flow) || self.open.contains(flow)
     }
 
     /// Counts an ICMP error about a packet of a flow that is known.
@@ -180,6 +194,11 @@ fn add(counters: &mut Counters, length: u64, flags: u8) {
     counters.syn_ack += u64::from(flags & SYN_ACK == SYN_ACK);
     counters.fin += u64::from(flags & FIN != 0);
     counters.rst += u64::from(flags & RST != 0);
+}
+
+/// Whether an address is one of a host with some addresses.
+fn is_own(host: &BTreeSet<IpAddr>, address: IpAddr) -> bool {
+    address.is_loopback() || host.contains(&address)
 }
 
 /// Source and destination of a packet.

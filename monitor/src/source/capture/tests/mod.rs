@@ -1,15 +1,34 @@
 //! Captures, byte by byte.
 
+mod conversations;
 mod copies;
 mod formats;
+
+use std::{collections::BTreeSet, net::IpAddr};
 
 use jiff::{SignedDuration, Timestamp};
 use monitor_common::packet::{ACK, Link, SYN};
 
 use super::{Frame, Place};
+use crate::{
+    config,
+    expect::{Expectation, expectations},
+};
 
 const HOST: [u8; 4] = [10, 20, 0, 1];
 const PEER: [u8; 4] = [10, 20, 0, 2];
+const SYN_ACK: u8 = SYN | ACK;
+
+/// A server of databases whose agent, on port 50051, and whose peers' services are expected.
+fn sql_server() -> Vec<Expectation> {
+    let text = "[[system]]\nproduct = \"ibm-backup-recovery\"\nroles = [\"ms-sql-server\"]\n\
+                peers.cluster = [\"10.20.0.0/24\"]\n[[system.expect]]\nflow = \"agent-*\"\nwithin = \"never\"\n";
+    expectations(&config::parse("test.toml", text).unwrap())
+}
+
+fn host() -> BTreeSet<IpAddr> {
+    BTreeSet::from([HOST.into()])
+}
 
 fn at(milliseconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap() + SignedDuration::from_millis(milliseconds)
@@ -28,6 +47,14 @@ fn tcp(
     packet.extend(first.to_be_bytes());
     packet.extend([0, 0, 0, 0, 0x50, flags, 1, 0, 0, 0, 0, 0]);
     packet.resize(packet.len() + data, 0x55);
+    packet
+}
+
+/// A datagram of eight bytes of headers and none of data.
+fn udp([source, destination]: [([u8; 4], u16); 2]) -> Vec<u8> {
+    let mut packet = ip([source.0, destination.0], 17, 7, 8);
+    packet.extend([source.1.to_be_bytes(), destination.1.to_be_bytes()].concat());
+    packet.extend([0, 8, 0, 0]);
     packet
 }
 
