@@ -6,6 +6,7 @@ mod conversations;
 mod copies;
 mod file;
 mod hosts;
+mod icmp;
 mod interface;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,6 @@ use std::{
 use jiff::Timestamp;
 use monitor_common::{
     FlowKey, Loss, Side, Transport,
-    icmp::{self, IcmpError},
     packet::{self, End, FIN, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
@@ -27,7 +27,7 @@ pub use copies::Copies;
 pub use file::{Error, Frame, Place, Summary, read_from};
 pub use hosts::Hosts;
 
-use crate::observe::{Counters, FlowId, Hook, IcmpErrors, MACHINE_HOOKS, PortSet, Snapshot, Tally};
+use crate::observe::{Counters, FlowId, Hook, MACHINE_HOOKS, PortSet, Snapshot, Tally};
 
 /// Counts the frames of a capture that was taken at a host.
 #[derive(Debug)]
@@ -110,6 +110,10 @@ impl Capture {
         let Some(flags) = packet.tcp_flags(frame.bytes) else {
             return self.lose(Loss::Unparsable);
         };
+        // Nothing of another machine crosses the loopback device: this host's firewall answers in its name.
+        if frame.is_loopback && !sent {
+            return self.count_forged(frame, packet, flags);
+        }
         let loopback = sent && received;
         let flow = |heading| {
             let (service_port, side) = match heading {
@@ -152,34 +156,6 @@ impl Capture {
 
     fn is_known(&self, flow: &FlowId) -> bool {
         self.flows.contains_key(flow) || self.open.contains(flow)
-    }
-
-    /// Counts an ICMP error about a packet of a flow that is known.
-    fn count_icmp(&mut self, frame: &Frame<'_>) {
-        let Ok(IcmpError { kind, about }) = icmp::locate(frame.bytes, frame.link) else { return };
-        let Some((source, destination)) = ends(frame.bytes, about) else { return };
-        // One that comes in is about what this host sent.
-        let received = self.host.contains(&source);
-        let (peer, to, from) = if received {
-            (destination, Side::Client, Side::Server)
-        } else {
-            (source, Side::Server, Side::Client)
-        };
-        let flow = |service_port, side| {
-            let transport = about.transport;
-            FlowId { service_port, transport, side, loopback: false, peer }
-        };
-        let flows = [flow(about.destination_port, to), flow(about.source_port, from)];
-        let Some(tally) = flows.iter().find(|flow| self.flows.contains_key(flow)) else { return };
-        let errors = &mut self.flows.entry(*tally).or_default().icmp;
-        let is_same = |errors: &&mut IcmpErrors| (errors.kind, errors.received) == (kind, received);
-        if let Some(errors) = errors.iter_mut().find(is_same) {
-            errors.packets += 1;
-            errors.last = Some(frame.at);
-        } else {
-            let at = Some(frame.at);
-            errors.push(IcmpErrors { kind, received, packets: 1, first: at, last: at });
-        }
     }
 
     fn lose(&mut self, loss: Loss) {

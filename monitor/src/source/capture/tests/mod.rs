@@ -3,6 +3,7 @@
 mod conversations;
 mod copies;
 mod formats;
+mod icmp;
 
 use std::{collections::BTreeSet, net::IpAddr};
 
