@@ -7,6 +7,8 @@ mod answers;
 #[cfg(test)]
 mod between;
 #[cfg(test)]
+mod captures;
+#[cfg(test)]
 mod causes;
 #[cfg(test)]
 mod daemon;
