@@ -18,6 +18,7 @@ mod memory;
 pub mod names;
 pub mod observe;
 pub mod probe;
+pub mod replay;
 pub mod report;
 pub mod serve;
 pub mod service;

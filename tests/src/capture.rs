@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Read as _},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Stdio},
 };
@@ -12,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{DEADLINE, Namespace, Wire, command::program, until};
+use crate::{DEADLINE, Namespace, Wire, command::program, udp_socket, until};
 
 /// A capture of what crosses a device. The file goes with the value.
 #[derive(Debug)]
@@ -25,7 +26,13 @@ pub struct Capture {
 impl Capture {
     /// Starts one, and waits until it captures.
     pub fn start(namespace: &Namespace, device: &str) -> Self {
-        let file = env::temp_dir().join(format!("{}.pcap", namespace.name()));
+        Self::start_with(namespace, device, &[])
+    }
+
+    /// Starts one with further arguments.
+    pub fn start_with(namespace: &Namespace, device: &str, arguments: &[&str]) -> Self {
+        let name = [&[namespace.name(), device], arguments].concat().join("-");
+        let file = env::temp_dir().join(format!("{name}.pcap"));
         let mut child = program("nsenter")
             .arg(format!("--net={}", namespace.path().display()))
             .args([
@@ -41,6 +48,7 @@ impl Capture {
                 "-w",
             ])
             .arg(&file)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -62,6 +70,18 @@ impl Capture {
         until("the capture", DEADLINE, || match fs::metadata(&self.file).unwrap().len() {
             length if length == expected => Ok(()),
             length => Err((length, expected)),
+        });
+    }
+
+    /// Waits until it holds all that was sent before: a datagram that is sent from a namespace now comes last.
+    pub fn follows(&self, from: &Namespace, to: SocketAddr) {
+        const LAST: &[u8] = b"the end of the capture";
+        let socket = udp_socket(from, SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0));
+        socket.send_to(LAST, to).unwrap();
+        until("the end of the capture", DEADLINE, || {
+            let file = fs::read(&self.file).unwrap();
+            let is_there = file.windows(LAST.len()).any(|bytes| bytes == LAST);
+            if is_there { Ok(()) } else { Err(file.len()) }
         });
     }
 

@@ -9,6 +9,8 @@ mod applications;
 #[cfg(test)]
 mod between;
 #[cfg(test)]
+mod captures;
+#[cfg(test)]
 mod causes;
 #[cfg(test)]
 mod cgroups;

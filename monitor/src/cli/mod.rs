@@ -79,7 +79,7 @@ enum Command {
         file: PathBuf,
         #[command(flatten)]
         config: ConfigFile,
-        /// An address of the host that it was taken at [default: the one that is in every packet].
+        /// An address of the host that it was taken at; give each that it has [default: the one that is in every packet].
         #[arg(long, value_name = "ADDRESS")]
         host: Vec<IpAddr>,
         #[command(flatten)]

@@ -300,6 +300,15 @@ pub(super) fn lost_datagrams(flow: &FlowId, tally: &Tally) -> (u64, Attempt, Opt
                 (lost.1, lost.2) = (Attempt::Unanswered, errors.last);
             }
         }
+    } else if tally.dropped.is_empty() {
+        // Where no drop is seen, as in a capture: what this host itself said of them.
+        let is_hard = |errors: &&IcmpErrors| !errors.received && meaning(errors.kind).is_some();
+        for errors in tally.icmp.iter().filter(is_hard) {
+            lost.0 += errors.packets;
+            if errors.last > lost.2 {
+                (lost.1, lost.2) = (Attempt::Refused, errors.last);
+            }
+        }
     }
     lost
 }

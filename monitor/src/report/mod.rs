@@ -85,7 +85,7 @@ pub struct Report {
     /// The file that carries what was seen over a restart.
     #[serde(default)]
     pub state: Option<State>,
-    /// What is unwise about how the daemon itself is set up, a sentence each.
+    /// What is unwise about how the daemon itself is set up, or what a capture lacks, a sentence each.
     #[serde(default)]
     pub notes: Vec<String>,
 }

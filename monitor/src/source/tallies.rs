@@ -192,7 +192,7 @@ fn moment(ages: Ages, jiffies: u64, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Whether nothing more is expected of an attempt: its asker stopped asking, or it is used without a word.
-fn is_over(attempt: &OpenAttempt, now: Timestamp) -> bool {
+pub(super) fn is_over(attempt: &OpenAttempt, now: Timestamp) -> bool {
     let OpenAttempt { began, last, answered, acknowledged, .. } = *attempt;
     match acknowledged {
         Some(at) => now.duration_since(at) >= ANSWER_GRACE,

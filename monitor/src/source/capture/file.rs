@@ -1,10 +1,15 @@
 //! The frames of a capture file: pcap and pcapng.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{collections::BTreeMap, io::Read};
 
 use jiff::Timestamp;
 use monitor_common::packet::Link;
-use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, PcapHeader, create_reader};
+use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
+
+use super::{
+    blocks::{OldPacket, flags, not_captured, number},
+    interface::Interface,
+};
 
 /// No frame is larger: four times what a capture keeps of one at most.
 const BUFFER: usize = 1 << 20;
@@ -21,16 +26,38 @@ pub struct Frame<'a> {
     pub link: Link,
     /// Its bytes, from the first header that is parsed.
     pub bytes: &'a [u8],
-    /// Bytes that it had on the wire, from there on.
+    /// Bytes that it had on the wire, with its link layer, without its check sequence.
     pub length: u64,
+    /// Where it was captured.
+    pub place: Place,
+    /// It is one of the loopback device.
+    pub is_loopback: bool,
+}
+
+/// Where a frame was captured: a packet that crosses several devices has a frame at each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At the only device of the file.
+    Single,
+    /// At the device of that number.
+    Interface(u64),
+    /// At any device: it is not said which.
+    Any,
+}
+
+impl Place {
+    /// The number of the device, where there are several.
+    pub(super) const fn number(self) -> u64 {
+        match self {
+            Self::Interface(number) => number,
+            Self::Single | Self::Any => 0,
+        }
+    }
 }
 
 /// Why a file gives no frame, or no more.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
     /// It is none.
     #[error("this is no pcap or pcapng file")]
     NoCapture,
@@ -42,28 +69,30 @@ pub enum Error {
     Damaged(String),
 }
 
+/// Why a frame is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Its link layer is not known.
+    UnknownLink,
+    /// It has no time: Simple Packet Blocks have none.
+    WithoutTime,
+    /// It names an interface that the file does not describe.
+    WithoutInterface,
+}
+
 /// What a file says besides its frames.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Frames that are not told: their link layer is not known, or they have no time.
-    pub untold: u64,
+    /// Frames left out because their link layer is not known.
+    pub unknown_link: u64,
+    /// Frames left out because they have no time.
+    pub without_time: u64,
+    /// Frames left out because the file does not describe their interface.
+    pub without_interface: u64,
+    /// Packets that the capturing program counted as not captured, over all interfaces.
+    pub not_captured: u64,
     /// Why the file was not read to its end.
     pub fault: Option<Error>,
-}
-
-/// How the frames of an interface are written.
-#[derive(Clone, Copy, Debug)]
-struct Interface {
-    link: Linktype,
-    /// Units of a second.
-    resolution: u64,
-    /// Seconds that are added.
-    offset: i64,
-}
-
-/// Hands every frame of a file on, as [`read_from`] does.
-pub fn read(path: &Path, each: impl FnMut(&Frame<'_>)) -> Result<Summary, Error> {
-    read_from(File::open(path)?, each)
 }
 
 /// Hands every frame on, in the order of the file. What was read before a fault counts.
@@ -74,31 +103,29 @@ pub fn read_from(
     let Ok(mut reader) = create_reader(BUFFER, file) else {
         return Err(Error::NoCapture);
     };
-    let mut interfaces: Vec<Interface> = Vec::new();
-    let mut length_of: Option<fn([u8; 4]) -> u32> = None;
+    let mut section = Section::default();
     let mut summary = Summary::default();
     loop {
         // The library takes a shorter one for one of nearly 4 GiB.
-        if let Some(length_of) = length_of
+        if section.is_ng
             && let Some(length) = reader.data().get(4..).and_then(<[u8]>::first_chunk)
-            && length_of(*length) < SHORTEST_BLOCK
+            && number(*length, section.is_big_endian) < SHORTEST_BLOCK
         {
             summary.fault = Some(Error::Damaged("a block is shorter than its header".to_owned()));
             return Ok(summary);
         }
         let read = match reader.next() {
-            Ok((length, block)) => {
-                if let PcapBlockOwned::NG(Block::SectionHeader(section)) = &block {
-                    let big = section.big_endian();
-                    length_of = Some(if big { u32::from_be_bytes } else { u32::from_le_bytes });
+            Ok((length, block)) => match section.frame(&block, &mut summary) {
+                Ok(Some(frame)) => {
+                    each(&frame);
+                    Ok(length)
                 }
-                match frame(&block, &mut interfaces) {
-                    Some(Ok(frame)) => each(&frame),
-                    Some(Err(Untold)) => summary.untold += 1,
-                    None => {}
+                Ok(None) => Ok(length),
+                Err(fault) => {
+                    summary.fault = Some(fault);
+                    return Ok(summary);
                 }
-                Ok(length)
-            }
+            },
             Err(error) => Err(error.to_owned_vec()),
         };
         let fault = match read {
@@ -112,6 +139,9 @@ pub fn read_from(
                 Err(error) => Error::Damaged(error.to_string()),
             },
             Err(PcapError::Incomplete(_) | PcapError::UnexpectedEof) => Error::Cut,
+            Err(PcapError::BufferTooSmall) => {
+                Error::Damaged("a frame is longer than any frame".to_owned())
+            }
             Err(error) => Error::Damaged(error.to_string()),
         };
         summary.fault = Some(fault);
@@ -119,78 +149,102 @@ pub fn read_from(
     }
 }
 
-/// A frame that cannot be told.
-struct Untold;
-
-/// The frame of a block, `None` for a block without one.
-fn frame<'a>(
-    block: &'a PcapBlockOwned<'a>,
-    interfaces: &mut Vec<Interface>,
-) -> Option<Result<Frame<'a>, Untold>> {
-    let (interface, units, bytes, length) = match block {
-        PcapBlockOwned::LegacyHeader(header) => {
-            *interfaces = vec![Interface::of_file(header)];
-            return None;
-        }
-        PcapBlockOwned::Legacy(frame) => {
-            let interface = *interfaces.first()?;
-            let seconds = u128::from(frame.ts_sec) * u128::from(interface.resolution);
-            (interface, seconds + u128::from(frame.ts_usec), frame.data, frame.origlen)
-        }
-        PcapBlockOwned::NG(Block::SectionHeader(_)) => {
-            interfaces.clear();
-            return None;
-        }
-        PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => {
-            interfaces.push(Interface {
-                link: interface.linktype,
-                resolution: interface.ts_resolution().unwrap_or(1_000_000),
-                offset: interface.if_tsoffset,
-            });
-            return None;
-        }
-        PcapBlockOwned::NG(Block::EnhancedPacket(frame)) => {
-            let index = usize::try_from(frame.if_id).ok()?;
-            let Some(interface) = interfaces.get(index) else {
-                return Some(Err(Untold));
-            };
-            let units = u128::from(frame.ts_high) << 32 | u128::from(frame.ts_low);
-            let kept = usize::try_from(frame.caplen).ok()?.min(frame.data.len());
-            (*interface, units, &frame.data[..kept], frame.origlen)
-        }
-        PcapBlockOwned::NG(Block::SimplePacket(_)) => return Some(Err(Untold)),
-        PcapBlockOwned::NG(_) => return None,
-    };
-    let told = interface.moment(units).zip(starts(interface.link));
-    let Some((at, (skipped, link))) = told else {
-        return Some(Err(Untold));
-    };
-    let length = u64::from(length).saturating_sub(skipped as u64);
-    Some(Ok(Frame { at, link, bytes: bytes.get(skipped..).unwrap_or_default(), length }))
+/// What the blocks before say of those that follow.
+#[derive(Debug, Default)]
+struct Section {
+    interfaces: Vec<Interface>,
+    /// Packets of each interface that were not captured.
+    not_captured: BTreeMap<u32, u64>,
+    is_ng: bool,
+    is_big_endian: bool,
 }
 
-impl Interface {
-    fn of_file(header: &PcapHeader) -> Self {
-        let resolution = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
-        Self { link: header.network, resolution, offset: 0 }
+impl Section {
+    /// The frame of a block, `None` for a block without one or with one that is left out.
+    fn frame<'a>(
+        &mut self,
+        block: &'a PcapBlockOwned<'a>,
+        summary: &mut Summary,
+    ) -> Result<Option<Frame<'a>>, Error> {
+        let packet = match block {
+            PcapBlockOwned::LegacyHeader(header) => {
+                self.interfaces = vec![Interface::of_file(header)];
+                return Ok(None);
+            }
+            PcapBlockOwned::Legacy(frame) => {
+                // A file whose end was never written: the disk has zeros there.
+                if (frame.ts_sec, frame.caplen, frame.origlen) == (0, 0, 0) {
+                    return Err(Error::Damaged("it goes on with zeros".to_owned()));
+                }
+                let interface = self.interfaces.first();
+                let units = interface.map_or(0, |i| i.units(frame.ts_sec, frame.ts_usec));
+                self.timed(0, units, frame.data, frame.origlen, None)
+            }
+            PcapBlockOwned::NG(Block::SectionHeader(header)) => {
+                let is_big_endian = header.big_endian();
+                *self = Self { is_ng: true, is_big_endian, ..Self::default() };
+                return Ok(None);
+            }
+            PcapBlockOwned::NG(Block::InterfaceDescription(block)) => {
+                let number = self.interfaces.len();
+                self.interfaces.push(Interface::of_block(block, number, self.is_big_endian));
+                return Ok(None);
+            }
+            PcapBlockOwned::NG(Block::EnhancedPacket(frame)) => {
+                let units = u128::from(frame.ts_high) << 32 | u128::from(frame.ts_low);
+                let kept = kept(frame.data, frame.caplen);
+                let fcs = flags(&frame.options, self.is_big_endian).map(|flags| flags >> 5 & 0xf);
+                let fcs = fcs.filter(|length| *length > 0);
+                self.timed(frame.if_id, units, kept, frame.origlen, fcs)
+            }
+            PcapBlockOwned::NG(Block::SimplePacket(_)) => Err(Left::WithoutTime),
+            PcapBlockOwned::NG(Block::Unknown(block)) => {
+                let Some(old) = OldPacket::of(block, self.is_big_endian) else { return Ok(None) };
+                let kept = kept(old.data, old.captured);
+                self.timed(old.interface.into(), old.units, kept, old.length, None)
+            }
+            PcapBlockOwned::NG(Block::InterfaceStatistics(block)) => {
+                // It says how many until now, and may come again.
+                let count = not_captured(&block.options, self.is_big_endian);
+                let before = self.not_captured.insert(block.if_id, count).unwrap_or(0);
+                let more = count.saturating_sub(before);
+                summary.not_captured = summary.not_captured.saturating_add(more);
+                return Ok(None);
+            }
+            PcapBlockOwned::NG(_) => return Ok(None),
+        };
+        Ok(packet.map_err(|left| summary.leave(left)).ok())
     }
 
-    fn moment(self, units: u128) -> Option<Timestamp> {
-        let nanoseconds = units.checked_mul(1_000_000_000)? / u128::from(self.resolution);
-        let offset = i128::from(self.offset) * 1_000_000_000;
-        Timestamp::from_nanosecond(i128::try_from(nanoseconds).ok()? + offset).ok()
+    fn timed<'a>(
+        &self,
+        interface: u32,
+        units: u128,
+        bytes: &'a [u8],
+        length: u32,
+        fcs: Option<u32>,
+    ) -> Result<Frame<'a>, Left> {
+        let interface = usize::try_from(interface).ok().and_then(|at| self.interfaces.get(at));
+        let interface = interface.ok_or(Left::WithoutInterface)?;
+        let start = interface.start(bytes, length, fcs)?;
+        let at = interface.moment(units).ok_or(Left::WithoutTime)?;
+        let (link, bytes, length) = (start.link, start.bytes, start.length);
+        Ok(Frame { at, link, bytes, length, place: start.place, is_loopback: start.is_loopback })
     }
 }
 
-/// How many bytes stand before the first header that is parsed, and which one that is.
-const fn starts(link: Linktype) -> Option<(usize, Link)> {
-    match link {
-        Linktype::ETHERNET => Some((0, Link::Ethernet)),
-        // Raw IP has four numbers: 12 is that of some systems, 228 and 229 are of one version.
-        Linktype::RAW | Linktype(12 | 228 | 229) => Some((0, Link::Ip)),
-        Linktype::NULL | Linktype::LOOP => Some((4, Link::Ip)),
-        Linktype::LINUX_SLL => Some((16, Link::Ip)),
-        Linktype::LINUX_SLL2 => Some((20, Link::Ip)),
-        _ => None,
+impl Summary {
+    const fn leave(&mut self, left: Left) {
+        match left {
+            Left::UnknownLink => self.unknown_link += 1,
+            Left::WithoutTime => self.without_time += 1,
+            Left::WithoutInterface => self.without_interface += 1,
+        }
     }
+}
+
+/// The bytes of a frame without those that fill its block up.
+fn kept(data: &[u8], captured: u32) -> &[u8] {
+    let captured = usize::try_from(captured).unwrap_or(usize::MAX);
+    data.get(..captured).unwrap_or(data)
 }

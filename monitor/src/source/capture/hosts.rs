@@ -32,7 +32,10 @@ impl Hosts {
         let documented = [packet.source_port, packet.destination_port]
             .into_iter()
             .any(|port| self.ports.contains(packet.transport, port));
-        if let Some((source, destination)) = ends(frame.bytes, packet).filter(|_| documented) {
+        let is_machines = |(source, _): &(IpAddr, IpAddr)| !source.is_loopback();
+        if let Some((source, destination)) =
+            ends(frame.bytes, packet).filter(|_| documented).filter(is_machines)
+        {
             self.packets[usize::from(source.is_ipv6())] += 1;
             for end in BTreeSet::from([source, destination]) {
                 *self.seen.entry(end).or_default() += 1;
@@ -63,7 +66,7 @@ mod tests {
     use jiff::Timestamp;
     use monitor_common::{Transport, packet::Link};
 
-    use super::*;
+    use super::{super::Place, *};
 
     fn host(packets: &[([u8; 4], [u8; 4], u16)]) -> Result<BTreeSet<IpAddr>, Vec<IpAddr>> {
         let mut ports = PortSet::default();
@@ -73,8 +76,14 @@ mod tests {
             let mut bytes = vec![0x45, 0, 0, 28, 0, 7, 0, 0, 64, 17, 0, 0];
             bytes.extend(source.iter().chain(destination));
             bytes.extend([40_000_u16.to_be_bytes(), port.to_be_bytes(), [0, 8], [0, 0]].concat());
-            let (link, length) = (Link::Ip, 28);
-            hosts.note(&Frame { at: Timestamp::UNIX_EPOCH, link, bytes: &bytes, length });
+            hosts.note(&Frame {
+                at: Timestamp::UNIX_EPOCH,
+                link: Link::Ip,
+                bytes: &bytes,
+                length: 28,
+                place: Place::Single,
+                is_loopback: false,
+            });
         }
         hosts.host()
     }

@@ -1,8 +1,16 @@
 //! Snapshots of what a capture shows: the packets of one host, placed and counted as the kernel
 //! programs do it (`monitor-ebpf/src/wire.rs`).
 
+mod attempts;
+mod blocks;
+mod conversations;
+mod copies;
 mod file;
 mod hosts;
+mod icmp;
+mod interface;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,14 +20,18 @@ use std::{
 use jiff::Timestamp;
 use monitor_common::{
     FlowKey, Loss, Side, Transport,
-    icmp::{self, IcmpError},
+    attribution::{Documented, FlowTable, Heading, Path, Unattributed, attribute},
+    handshake::Segment,
     packet::{self, End, FIN, Packet, RST, SYN, SYN_ACK, Skip},
 };
 
-pub use file::{Error, Frame, Summary, read, read_from};
+use attempts::Handshakes;
+pub use conversations::{Conversations, Placed, expected};
+pub use copies::Copies;
+pub use file::{Error, Frame, Place, Summary, read_from};
 pub use hosts::Hosts;
 
-use crate::observe::{Counters, FlowId, Hook, IcmpErrors, MACHINE_HOOKS, PortSet, Snapshot, Tally};
+use crate::observe::{Counters, FlowId, Hook, MACHINE_HOOKS, PortSet, Snapshot, Tally};
 
 /// Counts the frames of a capture that was taken at a host.
 #[derive(Debug)]
@@ -27,22 +39,50 @@ pub struct Capture {
     host: BTreeSet<IpAddr>,
     ports: PortSet,
     began: Timestamp,
+    /// Flows with connections that were open before.
+    open: BTreeSet<FlowId>,
     flows: BTreeMap<FlowId, Tally>,
+    handshakes: Handshakes,
     lost: BTreeMap<Loss, u64>,
 }
 
-/// Which port of a packet is the service port.
-#[derive(Clone, Copy)]
-enum Heading {
-    ToService,
-    FromService,
+/// The flow of a packet by its heading, where it is known or opened.
+struct Known<'a, F> {
+    capture: &'a Capture,
+    flow: F,
+}
+
+impl<F: Fn(Heading) -> FlowId> FlowTable for Known<'_, F> {
+    type Flow = FlowId;
+
+    fn known(&mut self, heading: Heading) -> Option<FlowId> {
+        Some((self.flow)(heading)).filter(|flow| self.capture.is_known(flow))
+    }
+
+    fn open(&mut self, heading: Heading) -> Option<FlowId> {
+        Some((self.flow)(heading))
+    }
 }
 
 impl Capture {
-    /// Nothing counted yet, of a host with these addresses.
-    pub fn new(host: BTreeSet<IpAddr>, ports: PortSet, began: Timestamp) -> Self {
+    /// Nothing counted yet, of a host with these addresses, and with flows that are known to have
+    /// connections which were opened before.
+    pub fn new(
+        host: BTreeSet<IpAddr>,
+        ports: PortSet,
+        began: Timestamp,
+        open: BTreeSet<FlowId>,
+    ) -> Self {
         let lost = Loss::ALL.into_iter().map(|loss| (loss, 0)).collect();
-        Self { host, ports, began, flows: BTreeMap::new(), lost }
+        Self {
+            host,
+            ports,
+            began,
+            open,
+            flows: BTreeMap::new(),
+            handshakes: Handshakes::default(),
+            lost,
+        }
     }
 
     /// Counts a frame if it is of the host, and on a documented port.
@@ -57,7 +97,8 @@ impl Capture {
     }
 
     /// All that was counted, as of a moment.
-    pub fn snapshot(&self, taken: Timestamp) -> Snapshot {
+    pub fn snapshot(&mut self, taken: Timestamp) -> Snapshot {
+        self.handshakes.settle(&mut self.flows, taken);
         let unseen = MACHINE_HOOKS.into_iter().map(|hook| Hook {
             hook,
             interface: None,
@@ -84,82 +125,65 @@ impl Capture {
         let Some((source, destination)) = ends(frame.bytes, packet) else {
             return self.lose(Loss::Unparsable);
         };
-        let to_service = self.ports.contains(packet.transport, packet.destination_port);
-        let from_service = self.ports.contains(packet.transport, packet.source_port);
-        let sent = self.host.contains(&source);
-        let received = self.host.contains(&destination);
-        if !(to_service || from_service) || !(sent || received) {
+        let documented = Documented {
+            destination: self.ports.contains(packet.transport, packet.destination_port),
+            source: self.ports.contains(packet.transport, packet.source_port),
+        };
+        let sent = is_own(&self.host, source);
+        let received = is_own(&self.host, destination);
+        if !documented.any() || !(sent || received) {
             return;
         }
         let Some(flags) = packet.tcp_flags(frame.bytes) else {
             return self.lose(Loss::Unparsable);
         };
-        let loopback = sent && received;
-        let flow = |heading| {
-            let (service_port, side) = match heading {
-                Heading::ToService if received => (packet.destination_port, Side::Server),
-                Heading::ToService => (packet.destination_port, Side::Client),
-                Heading::FromService if sent => (packet.source_port, Side::Server),
-                Heading::FromService => (packet.source_port, Side::Client),
-            };
-            let from_here = sent && (!received || matches!(heading, Heading::FromService));
-            let peer = if from_here { destination } else { source };
+        // Nothing of another machine crosses the loopback device: this host's firewall answers in its name.
+        if frame.is_loopback && !sent {
+            return self.count_forged(frame, packet, flags);
+        }
+        let path = match (sent, received) {
+            (true, true) => Path::Loopback,
+            (true, false) => Path::Transmitted,
+            (false, _) => Path::Received,
+        };
+        let flow = |heading: Heading| {
+            let (peer, side) = heading.ends(path);
+            let peer = if peer == End::Source { source } else { destination };
+            let (service_port, _) = heading.ports(&packet);
+            let loopback = path == Path::Loopback;
             FlowId { service_port, transport: packet.transport, side, loopback, peer }
         };
-        let opening = flags & SYN_ACK;
-        let known = |heading| self.flows.contains_key(&flow(heading));
-        // Where flows are known for both ports, the lower one is more likely the service's.
-        let rather_from = from_service && packet.source_port < packet.destination_port;
-        let heading = match opening {
-            SYN if to_service => Heading::ToService,
-            SYN_ACK if from_service => Heading::FromService,
-            SYN | SYN_ACK => return,
-            _ if to_service && !rather_from && known(Heading::ToService) => Heading::ToService,
-            _ if from_service && known(Heading::FromService) => Heading::FromService,
-            _ if to_service
-                && (known(Heading::ToService) || packet.transport == Transport::Udp) =>
-            {
-                Heading::ToService
+        let mut known = Known { capture: self, flow };
+        let (heading, flow) = match attribute(&packet, flags, documented, &mut known) {
+            Ok(found) => found,
+            Err(Unattributed::OtherService) => return,
+            Err(Unattributed::UnknownFlow | Unattributed::NoRoom) => {
+                return self.lose(Loss::Unplaced);
             }
-            _ => return self.lose(Loss::Unplaced),
         };
-        let is_received = if loopback { matches!(heading, Heading::ToService) } else { received };
-        let wire = &mut self.flows.entry(flow(heading)).or_default().wire;
-        let (counters, last) = if is_received {
-            (&mut wire.received, &mut wire.last_received)
+        let tally = self.flows.entry(flow).or_default();
+        let (counters, last) = if heading.is_received(path) {
+            (&mut tally.wire.received, &mut tally.wire.last_received)
         } else {
-            (&mut wire.transmitted, &mut wire.last_transmitted)
+            (&mut tally.wire.transmitted, &mut tally.wire.last_transmitted)
         };
         *last = Some(frame.at);
         add(counters, frame.length, flags);
+        if packet.transport == Transport::Tcp
+            && let (Some(sequence), Some(has_data)) =
+                (packet.tcp_sequence(frame.bytes), packet.has_data(frame.bytes))
+        {
+            let own =
+                if flow.peer == source && path != Path::Transmitted { destination } else { source };
+            let (_, port) = heading.ports(&packet);
+            let to_service = heading == Heading::ToService;
+            let segment = Segment { to_service, flags, sequence, has_data };
+            self.handshakes.follow((flow, own, port), &segment, frame.at, tally);
+        }
     }
 
-    /// Counts an ICMP error about a packet of a flow that is known.
-    fn count_icmp(&mut self, frame: &Frame<'_>) {
-        let Ok(IcmpError { kind, about }) = icmp::locate(frame.bytes, frame.link) else { return };
-        let Some((source, destination)) = ends(frame.bytes, about) else { return };
-        // One that comes in is about what this host sent.
-        let received = self.host.contains(&source);
-        let (peer, to, from) = if received {
-            (destination, Side::Client, Side::Server)
-        } else {
-            (source, Side::Server, Side::Client)
-        };
-        let flow = |service_port, side| {
-            let transport = about.transport;
-            FlowId { service_port, transport, side, loopback: false, peer }
-        };
-        let flows = [flow(about.destination_port, to), flow(about.source_port, from)];
-        let Some(tally) = flows.iter().find(|flow| self.flows.contains_key(flow)) else { return };
-        let errors = &mut self.flows.entry(*tally).or_default().icmp;
-        let is_same = |errors: &&mut IcmpErrors| (errors.kind, errors.received) == (kind, received);
-        if let Some(errors) = errors.iter_mut().find(is_same) {
-            errors.packets += 1;
-            errors.last = Some(frame.at);
-        } else {
-            let at = Some(frame.at);
-            errors.push(IcmpErrors { kind, received, packets: 1, first: at, last: at });
-        }
+    fn is_known(&self, flow: &FlowId) -> bool {
+        self.flows.contains_key(flow) || self.open.contains(flow)
     }
 
     fn lose(&mut self, loss: Loss) {
@@ -174,6 +198,11 @@ fn add(counters: &mut Counters, length: u64, flags: u8) {
     counters.syn_ack += u64::from(flags & SYN_ACK == SYN_ACK);
     counters.fin += u64::from(flags & FIN != 0);
     counters.rst += u64::from(flags & RST != 0);
+}
+
+/// Whether an address is one of a host with some addresses.
+fn is_own(host: &BTreeSet<IpAddr>, address: IpAddr) -> bool {
+    address.is_loopback() || host.contains(&address)
 }
 
 /// Source and destination of a packet.
