@@ -133,7 +133,7 @@ pub enum Step {
 impl Segment {
     /// Whether it asks for a connection.
     #[inline(always)]
-    pub const fn is_opening(&self) -> bool {
+    pub const fn is_opening(self) -> bool {
         self.flags & SYN_ACK == SYN
     }
 }
@@ -141,7 +141,7 @@ impl Segment {
 impl Handshake {
     /// The handshake that a SYN begins.
     #[inline(always)]
-    pub const fn begin(syn: &Segment, interface: u32, now: u64) -> Self {
+    pub const fn begin(syn: Segment, interface: u32, now: u64) -> Self {
         Self {
             began: now,
             last: now,
@@ -159,8 +159,8 @@ impl Handshake {
     /// An RST of the asker before any answer is none of its attempt: that is how it turns down what
     /// belongs to a connection it no longer knows.
     #[inline(always)]
-    pub const fn follow(&mut self, segment: &Segment, now: u64) -> Step {
-        let Segment { to_service, flags, sequence, has_data } = *segment;
+    pub const fn follow(&mut self, segment: Segment, now: u64) -> Step {
+        let Segment { to_service, flags, sequence, has_data } = segment;
         if flags & RST != 0 {
             return match (to_service, self.answered != 0) {
                 (false, _) => Step::Ended(AttemptEnd::Refused),
@@ -267,6 +267,7 @@ pub struct OpenHandshakes {
     pub flows: [u64; CROWD_SLOTS],
 }
 
+#[expect(clippy::large_stack_arrays, reason = "a global of the programs, never on a stack")]
 impl OpenHandshakes {
     /// None.
     pub const ZERO: Self = Self { connections: [0; OPEN_SLOTS], flows: [0; CROWD_SLOTS] };
@@ -307,12 +308,12 @@ mod tests {
 
     /// What becomes of an attempt whose segments after the SYN are these: by whom, flags, data.
     fn end(segments: &[(bool, u8, bool)]) -> Step {
-        let mut handshake = Handshake::begin(&SYN_OF_ASKER, 1, 100);
+        let mut handshake = Handshake::begin(SYN_OF_ASKER, 1, 100);
         let mut last = Step::Open;
         for (at, &(to_service, flags, has_data)) in (101..).zip(segments) {
             assert_eq!(last, Step::Open, "it went on after its end");
             let segment = Segment { to_service, flags, sequence: 7, has_data };
-            last = handshake.follow(&segment, at);
+            last = handshake.follow(segment, at);
         }
         if last == Step::Open { Step::Ended(handshake.state()) } else { last }
     }
@@ -349,20 +350,20 @@ mod tests {
     #[test]
     fn data_in_the_syn_is_use_once_it_is_answered() {
         let syn = Segment { has_data: true, ..SYN_OF_ASKER };
-        let mut handshake = Handshake::begin(&syn, 1, 100);
+        let mut handshake = Handshake::begin(syn, 1, 100);
         let answer = Segment { to_service: false, flags: SYN_ACK, sequence: 1, has_data: false };
-        assert_eq!(handshake.follow(&answer, 101), Step::Open);
+        assert_eq!(handshake.follow(answer, 101), Step::Open);
         let ack = Segment { to_service: true, flags: ACK, sequence: 8, has_data: false };
-        assert_eq!(handshake.follow(&ack, 102), Step::Ended(AttemptEnd::Completed));
+        assert_eq!(handshake.follow(ack, 102), Step::Ended(AttemptEnd::Completed));
     }
 
     #[test]
     fn a_new_sequence_number_is_another_attempt() {
-        let mut handshake = Handshake::begin(&SYN_OF_ASKER, 1, 100);
-        assert_eq!(handshake.follow(&SYN_OF_ASKER, 200), Step::Open);
+        let mut handshake = Handshake::begin(SYN_OF_ASKER, 1, 100);
+        assert_eq!(handshake.follow(SYN_OF_ASKER, 200), Step::Open);
         assert_eq!((handshake.began, handshake.last, handshake.segments), (100, 200, 2));
         let next = Segment { sequence: 8, ..SYN_OF_ASKER };
-        assert_eq!(handshake.follow(&next, 300), Step::Replaced(AttemptEnd::Unanswered));
+        assert_eq!(handshake.follow(next, 300), Step::Replaced(AttemptEnd::Unanswered));
     }
 
     #[test]

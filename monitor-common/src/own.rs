@@ -16,7 +16,7 @@ pub struct OwnAddresses {
 
 impl OwnAddresses {
     /// Buckets of the table.
-    pub const BUCKETS: usize = 512;
+    pub const BUCKETS: usize = 256;
     /// Addresses of a bucket.
     pub const BUCKET: usize = 4;
 
@@ -42,26 +42,28 @@ impl OwnAddresses {
         folded ^ (second >> 32) as u32 ^ epoch as u32
     }
 
-    /// A table of addresses, in network byte order and IPv4 as `::ffff:a.b.c.d`. More than fit into it make
-    /// one that is not in use.
-    pub fn of(addresses: impl Iterator<Item = [u8; 16]> + Clone, epoch: u64) -> Self {
+    /// Fills the table with addresses, in network byte order and IPv4 as `::ffff:a.b.c.d`. It is not in use
+    /// afterwards if there are more than fit into it.
+    pub fn fill(&mut self, addresses: impl Iterator<Item = [u8; 16]> + Clone, epoch: u64) {
         /// Tries with another hash, until no bucket overflows.
         const TRIES: u64 = 256;
 
-        (0..TRIES)
+        self.epoch = epoch;
+        self.mixer = (0..TRIES)
             .map(|attempt| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(2 * attempt + 1))
-            .find_map(|mixer| Self::hashed(addresses.clone(), mixer, epoch))
-            .unwrap_or(Self { epoch, ..Self::UNUSED })
+            .find(|mixer| self.takes(addresses.clone(), *mixer))
+            .unwrap_or(0);
     }
 
-    fn hashed(addresses: impl Iterator<Item = [u8; 16]>, mixer: u64, epoch: u64) -> Option<Self> {
-        let mut table = Self { mixer, epoch, ..Self::UNUSED };
-        for address in addresses.map(FlowKey::peer_words) {
-            let bucket = table.buckets.get_mut(Self::bucket(mixer, address))?;
-            let place = bucket.iter_mut().find(|held| **held == address || **held == [0; 2])?;
-            *place = address;
-        }
-        Some(table)
+    fn takes(&mut self, mut addresses: impl Iterator<Item = [u8; 16]>, mixer: u64) -> bool {
+        self.buckets.as_flattened_mut().fill([0; 2]);
+        addresses.all(|octets| {
+            let address = FlowKey::peer_words(octets);
+            let bucket = self.buckets.get_mut(Self::bucket(mixer, address));
+            let is_free = |held: &&mut [u64; 2]| **held == address || **held == [0; 2];
+            let place = bucket.and_then(|bucket| bucket.iter_mut().find(is_free));
+            place.map(|place| *place = address).is_some()
+        })
     }
 
     /// Whether an address is one of them.
@@ -80,7 +82,7 @@ const _: () =
 
 #[cfg(test)]
 mod tests {
-    use std::vec::Vec;
+    use std::boxed::Box;
 
     use super::OwnAddresses;
 
@@ -89,21 +91,26 @@ mod tests {
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 20, a, b]
     }
 
+    fn table(count: u16) -> Box<OwnAddresses> {
+        let mut table = Box::new(OwnAddresses::UNUSED);
+        table.fill((0..count).map(address), 1);
+        table
+    }
+
     #[test]
     fn holds_what_it_was_given_and_nothing_else() {
-        for count in [0, 1, 16, 256, 512] {
-            let own: Vec<_> = (0..count).map(address).collect();
-            let table = OwnAddresses::of(own.iter().copied(), 1);
+        for count in [0, 1, 16, 128, 300] {
+            let table = table(count);
             assert_ne!(table.mixer, 0, "{count} addresses fit");
-            assert!(own.iter().all(|address| table.contains(*address)));
+            assert!((0..count).all(|own| table.contains(address(own))));
             assert!((count..count + 1000).all(|other| !table.contains(address(other))));
         }
     }
 
     #[test]
     fn too_many_addresses_are_all_the_hosts() {
-        let table = OwnAddresses::of((0..4000).map(address), 1);
-        assert_eq!(table, OwnAddresses { epoch: 1, ..OwnAddresses::UNUSED });
+        let table = table(4000);
+        assert_eq!((table.mixer, table.epoch), (0, 1));
         assert!(table.contains(address(5000)));
     }
 }

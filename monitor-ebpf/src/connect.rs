@@ -1,7 +1,7 @@
 //! `cgroup/connect4` and `cgroup/connect6` at the root, since 4.17, beside the raw tracepoint
 //! `inet_sock_set_state`: attempts of this host, and those of them that begin.
 //!
-//! Why this hook: without a route, or with one of type blackhole, unreachable or prohibit, with an IPsec
+//! Why this hook: without a route, or with one of type blackhole, unreachable or prohibit, with an `IPsec`
 //! policy that blocks, or a program at the cgroup that forbids it, `connect` fails before there is a packet
 //! or a new state of the socket. The difference between what was asked for and what began is these
 //! attempts. (`fexit` of `tcp_v4_connect` would tell the error too, but not every kernel or hypervisor

@@ -9,7 +9,7 @@
 
 #![expect(unsafe_code, reason = "maps and globals are shared with the daemon by address")]
 
-use core::cell::UnsafeCell;
+use core::{cell::UnsafeCell, mem::offset_of};
 
 use aya_ebpf::{
     bindings::{BPF_NOEXIST, TC_ACT_UNSPEC},
@@ -58,7 +58,7 @@ fn in_slot(flow: &FlowKey, port: u16) -> *mut u64 {
 /// The number of open handshakes in the slot of a flow.
 #[inline(always)]
 fn in_crowd(flow: &FlowKey) -> *mut u64 {
-    let at = core::mem::offset_of!(OpenHandshakes, flows);
+    let at = offset_of!(OpenHandshakes, flows);
     OPEN.0.get().cast::<u64>().wrapping_byte_add(at).wrapping_add(flow_slot(flow))
 }
 
@@ -95,12 +95,11 @@ pub(crate) fn scratch(
 ) -> Option<&'static mut Followed> {
     let followed = FOLLOWED.get_ptr_mut(0)?;
     // SAFETY: the pointer is to this CPU's value, and a TC program is not interrupted by another on the same CPU.
-    unsafe {
-        (*followed).key = ConnectionKey { flow, own, port: u64::from(port) };
-        (*followed).segment = segment;
-        (*followed).interface = interface;
-        Some(&mut *followed)
-    }
+    let followed = unsafe { &mut *followed };
+    followed.key = ConnectionKey { flow, own, port: u64::from(port) };
+    followed.segment = segment;
+    followed.interface = interface;
+    Some(followed)
 }
 
 /// Takes in a segment of a connection.
@@ -108,9 +107,9 @@ pub(crate) fn scratch(
 pub(crate) fn follow(followed: &mut Followed) {
     let now = clock::now();
     let Followed { key, segment, interface, handshake: new } = followed;
-    let Some(handshake) = HANDSHAKES.get_ptr_mut(&*key) else {
+    let Some(handshake) = HANDSHAKES.get_ptr_mut(*key) else {
         if segment.is_opening() {
-            *new = Handshake::begin(segment, *interface, now);
+            *new = Handshake::begin(*segment, *interface, now);
             open(key, new);
         } else if segment.flags & SYN_ACK == SYN_ACK && !segment.to_service {
             note_stray_answer(key, now);
@@ -120,12 +119,12 @@ pub(crate) fn follow(followed: &mut Followed) {
     // SAFETY: the value is freed only after a grace period. Another CPU may write a field at the same time,
     // which then is that of one of two segments that crossed the device at the same time.
     let handshake = unsafe { &mut *handshake };
-    match handshake.follow(segment, now) {
+    match handshake.follow(*segment, now) {
         Step::Open => {}
         Step::Ended(end) => close(key, handshake, end, now),
         Step::Replaced(end) => {
             close(key, handshake, end, now);
-            *new = Handshake::begin(segment, *interface, now);
+            *new = Handshake::begin(*segment, *interface, now);
             open(key, new);
         }
     }
@@ -157,78 +156,87 @@ fn open(key: &ConnectionKey, handshake: &Handshake) {
     // SAFETY: as in `may_be_open`.
     let has_room = unsafe { crowd.read_volatile() } < CROWD_LIMIT;
     match if has_room { HANDSHAKES.insert(key, handshake, BPF_NOEXIST.into()) } else { Err(0) } {
-        Ok(()) => {
-            // SAFETY: both slots are inside the static.
-            unsafe {
-                add_atomically(crowd, 1);
-                add_atomically(in_slot(&key.flow, key.asker_port()), 1);
-            }
-        }
+        Ok(()) => note_open(key, 1),
         // Another CPU was faster.
         Err(EEXIST) => {}
         Err(_) => {
             lose(Loss::NotFollowed);
-            if let Some(counts) = attempts(&key.flow) {
-                // SAFETY: the value is freed only after a grace period.
-                unsafe { add_atomically(&raw mut (*counts).not_followed, 1) };
+            if let Some(attempts) = attempts(&key.flow) {
+                attempts.add(offset_of!(AttemptCounts, not_followed), 1);
             }
         }
     }
+}
+
+/// Counts a handshake among those that are open; all ones take it away.
+#[inline(always)]
+fn note_open(key: &ConnectionKey, more: u64) {
+    // SAFETY: the slot is inside the static.
+    unsafe { add_atomically(in_crowd(&key.flow), more) };
+    // SAFETY: as above.
+    unsafe { add_atomically(in_slot(&key.flow, key.asker_port()), more) };
 }
 
 /// Counts what became of an attempt, once.
 #[inline(always)]
 fn close(key: &ConnectionKey, handshake: &Handshake, end: AttemptEnd, now: u64) {
-    const NONE: u64 = u64::MAX;
-
     let (began, segments) = (handshake.began, u64::from(handshake.segments));
-    let last = match end {
-        AttemptEnd::Completed if handshake.acknowledged != 0 => handshake.acknowledged,
-        _ => now,
-    };
+    let is_used = end == AttemptEnd::Completed && handshake.acknowledged != 0;
+    let last = if is_used { handshake.acknowledged } else { now };
     if HANDSHAKES.remove(key).is_err() {
         return;
     }
-    // SAFETY: both slots are inside the static; adding all ones takes one away.
-    unsafe {
-        add_atomically(in_crowd(&key.flow), NONE);
-        add_atomically(in_slot(&key.flow, key.asker_port()), NONE);
-    }
-    let Some(counts) = attempts(&key.flow) else { return };
-    let index = end as usize;
-    // SAFETY: the value is freed only after a grace period, and the index is that of an end.
-    unsafe {
-        add_atomically((&raw mut (*counts).ended).cast::<u64>().wrapping_add(index), 1);
-        add_atomically((&raw mut (*counts).segments).cast::<u64>().wrapping_add(index), segments);
-        (&raw mut (*counts).began).cast::<u64>().wrapping_add(index).write(began);
-        (&raw mut (*counts).last).cast::<u64>().wrapping_add(index).write(last);
-    }
+    note_open(key, u64::MAX);
+    let Some(attempts) = attempts(&key.flow) else { return };
+    let of_end = |counts: usize| counts + end as usize * size_of::<u64>();
+    attempts.add(of_end(offset_of!(AttemptCounts, ended)), 1);
+    attempts.add(of_end(offset_of!(AttemptCounts, segments)), segments);
+    attempts.set(of_end(offset_of!(AttemptCounts, began)), began);
+    attempts.set(of_end(offset_of!(AttemptCounts, last)), last);
 }
 
 /// An answer came from another address of the service than was asked.
 #[inline(always)]
 fn note_stray_answer(key: &ConnectionKey, now: u64) {
-    if let Some(counts) = attempts(&key.flow) {
-        // SAFETY: the value is freed only after a grace period; what two CPUs write is one answer or the other.
-        unsafe {
-            (*counts).stray_address = key.own;
-            (*counts).stray_port = key.port;
-            (*counts).stray = now;
-        }
+    const ADDRESS: usize = offset_of!(AttemptCounts, stray_address);
+
+    if let Some(attempts) = attempts(&key.flow) {
+        attempts.set(ADDRESS, key.own[0]);
+        attempts.set(ADDRESS + 8, key.own[1]);
+        attempts.set(offset_of!(AttemptCounts, stray_port), key.port);
+        attempts.set(offset_of!(AttemptCounts, stray), now);
+    }
+}
+
+/// The counts of the attempts of a flow.
+struct Attempts(*mut u64);
+
+impl Attempts {
+    /// Adds to the number at an offset.
+    #[inline(always)]
+    fn add(&self, at: usize, more: u64) {
+        // SAFETY: the value is freed only after a grace period, and the offset is that of a number in it.
+        unsafe { add_atomically(self.0.wrapping_byte_add(at), more) };
+    }
+
+    /// Writes the number at an offset: of two CPUs that do at the same time, one or the other.
+    #[inline(always)]
+    fn set(&self, at: usize, value: u64) {
+        // SAFETY: as above.
+        unsafe { self.0.wrapping_byte_add(at).write(value) };
     }
 }
 
 /// The counts of the attempts of a flow, made if they are not there.
 #[inline(always)]
-fn attempts(flow: &FlowKey) -> Option<*mut AttemptCounts> {
+fn attempts(flow: &FlowKey) -> Option<Attempts> {
     static ZERO: AttemptCounts = AttemptCounts::ZERO;
 
-    if let Some(counts) = ATTEMPTS.get_ptr_mut(flow) {
-        return Some(counts);
+    if ATTEMPTS.get_ptr(flow).is_none() {
+        #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
+        let _made = ATTEMPTS.insert(flow, &ZERO, BPF_NOEXIST.into());
     }
-    #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy")]
-    let _made = ATTEMPTS.insert(flow, &ZERO, BPF_NOEXIST.into());
-    let counts = ATTEMPTS.get_ptr_mut(flow);
+    let counts = ATTEMPTS.get_ptr_mut(flow).map(|counts| Attempts(counts.cast()));
     if counts.is_none() {
         lose(Loss::MapFull);
     }

@@ -28,6 +28,7 @@ mod handshake;
 mod icmp;
 mod maps;
 mod memory;
+mod own;
 mod reader;
 mod retransmit;
 mod skb;

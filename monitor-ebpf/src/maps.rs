@@ -11,7 +11,7 @@ use aya_ebpf::{
 };
 use monitor_common::{
     ClockReading, ConnectionCounts, Counters, DropCounts, DropKey, Event, EventCounts, EventKey,
-    FlowCounts, FlowKey, Loss, Outcome, OwnAddresses, Transport,
+    FlowCounts, FlowKey, Loss, Outcome, Transport,
     names::MOST_LISTED,
     packet::{Packet, SYN, SYN_ACK},
     ports::{PORT_WORDS, PortBits, port_bit},
@@ -21,9 +21,6 @@ use crate::clock;
 
 /// How many flows fit unless the daemon says otherwise at load.
 const DEFAULT_FLOWS: u32 = 16 * 1024;
-
-/// Flows of guests and containers that are told from the host's own.
-const FORWARDED_FLOWS: u32 = 4096;
 
 /// All flows. Preallocated, so that a packet never waits for memory.
 #[map]
@@ -50,10 +47,6 @@ static CONNECTIONS: PerCpuHashMap<FlowKey, ConnectionCounts> =
 static EVENTS: PerCpuHashMap<EventKey, EventCounts> =
     PerCpuHashMap::with_max_entries(DEFAULT_FLOWS, 0);
 
-/// Flows that guests and containers open behind this host's address, so that the answers are told from the
-/// host's own. The oldest make room.
-#[map]
-static FORWARDED: LruHashMap<FlowKey, u32> = LruHashMap::with_max_entries(FORWARDED_FLOWS, 0);
 /// Flows that sockets have asked for a connection of, by the address of the socket, until it begins.
 #[map]
 static ASKED: LruHashMap<u64, FlowKey> = LruHashMap::with_max_entries(1024, 0);
@@ -89,56 +82,6 @@ unsafe impl Sync for SharedPort {}
 #[unsafe(link_section = ".data.probe")]
 #[unsafe(no_mangle)]
 static PROBE_PORT: SharedPort = SharedPort(UnsafeCell::new(0));
-
-/// The host's addresses, written by the daemon while the programs run.
-#[repr(transparent)]
-struct SharedOwn(UnsafeCell<OwnAddresses>);
-
-// SAFETY: the programs only read it, one aligned word at a time, and the daemon writes it through the map,
-// where a word is old or new and nothing between.
-unsafe impl Sync for SharedOwn {}
-
-#[unsafe(link_section = ".data.own")]
-#[unsafe(no_mangle)]
-static OWN: SharedOwn = SharedOwn(UnsafeCell::new(OwnAddresses::UNUSED));
-
-/// A word of the table of the host's addresses, by its offset in bytes.
-#[inline(always)]
-fn own_word(at: usize) -> u64 {
-    let word = OWN.0.get().cast::<u64>().wrapping_byte_add(at);
-    // SAFETY: the offset is that of a word in the table, which lives as long as the program.
-    unsafe { word.read_volatile() }
-}
-
-/// What stands for an own address in the counts of a flow.
-#[inline(always)]
-pub(crate) fn own_token(address: [u64; 2]) -> u32 {
-    OwnAddresses::token(own_word(offset_of!(OwnAddresses, epoch)), address)
-}
-
-/// Whether an address is one of the host's.
-#[inline(always)]
-pub(crate) fn is_own_address(address: [u64; 2]) -> bool {
-    const BUCKET: usize = OwnAddresses::BUCKET * size_of::<[u64; 2]>();
-
-    let mixer = own_word(offset_of!(OwnAddresses, mixer));
-    let bucket = offset_of!(OwnAddresses, buckets) + OwnAddresses::bucket(mixer, address) * BUCKET;
-    let is_at = |at: usize| own_word(at) == address[0] && own_word(at + 8) == address[1];
-    mixer == 0 || is_at(bucket) || is_at(bucket + 16) || is_at(bucket + 32) || is_at(bucket + 48)
-}
-
-/// Keeps in mind that somebody behind this host's address opens a flow.
-#[inline(always)]
-pub(crate) fn note_forwarded(key: &FlowKey) {
-    // Where it fails, the answers count as unattributed.
-    _ = FORWARDED.insert(key, 1, 0);
-}
-
-/// Whether somebody behind this host's address opened a flow.
-#[inline(always)]
-pub(crate) fn is_forwarded(key: &FlowKey) -> bool {
-    FORWARDED.get_ptr(key).is_some()
-}
 
 /// Peers that the config names one by one: a part of the map is kept for their flows, so that nobody else can
 /// take it all.
@@ -270,10 +213,12 @@ pub(crate) unsafe fn add_atomically(number: *mut u64, more: u64) {
     unsafe {
         core::arch::asm!("lock *(u64 *)({number} + 0) += {more}", number = in(reg) number, more = in(reg) more);
     }
-    // SAFETY: the caller's promise; on the host nothing runs it.
     #[cfg(not(target_arch = "bpf"))]
-    unsafe {
-        *number = (*number).wrapping_add(more);
+    {
+        // SAFETY: the caller's promise; on the host nothing runs it.
+        let before = unsafe { number.read() };
+        // SAFETY: as above.
+        unsafe { number.write(before.wrapping_add(more)) };
     }
 }
 
@@ -294,20 +239,20 @@ pub(crate) fn count_outcome(key: &FlowKey, outcome: Outcome, error: u32) {
 #[inline(always)]
 pub(crate) fn ask(socket: u64, key: &FlowKey) {
     // Without room the attempt counts as one that never began: a least recently used one makes room.
-    _ = ASKED.insert(&socket, key, 0);
+    _ = ASKED.insert(socket, key, 0);
 }
 
 /// Forgets what the socket at an address has asked for.
 #[inline(always)]
 pub(crate) fn forget_asked(socket: u64) {
-    _ = ASKED.remove(&socket);
+    _ = ASKED.remove(socket);
 }
 
 /// Counts that what a socket has asked for begins. Any other socket was never asked: it is the kernel's
 /// own, or a part of another connection (MPTCP).
 #[inline(always)]
 pub(crate) fn begin(socket: u64) {
-    let Some(asked) = ASKED.get_ptr(&socket) else {
+    let Some(asked) = ASKED.get_ptr(socket) else {
         return;
     };
     // SAFETY: the pointer is to a value of the map. Where another CPU takes it in the same moment, it
@@ -316,7 +261,7 @@ pub(crate) fn begin(socket: u64) {
     if let Some(counts) = connections(&key) {
         counts.begun += 1;
     }
-    _ = ASKED.remove(&socket);
+    _ = ASKED.remove(socket);
 }
 
 /// Counts a segment that is sent again.

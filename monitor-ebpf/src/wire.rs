@@ -20,10 +20,8 @@ use monitor_common::{
 
 use crate::{
     clock, handshake, icmp,
-    maps::{
-        create_flow, documented, flow, is_forwarded, is_of_probe, is_own_address, lose,
-        note_forwarded, own_token,
-    },
+    maps::{create_flow, documented, flow, is_of_probe, lose},
+    own::{is_forwarded, is_own_address, note_forwarded, own_token},
     reader::Direct,
     skb::{self, Whole},
 };
@@ -229,6 +227,9 @@ impl<B: Bytes> Seen<'_, B> {
 
     #[inline(always)]
     fn why_unknown(&self) -> Loss {
+        if self.path == Path::Transmitted && skb::came_in(&self.context.skb) {
+            return Loss::Forwarded;
+        }
         let answers = || {
             let key = Heading::FromService.flow(self.bytes, &self.packet, self.path)?;
             is_forwarded(&key).then_some(Loss::Forwarded)

@@ -4,13 +4,14 @@ use std::{cell::LazyCell, collections::BTreeSet, net::IpAddr, path::PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::{
     clock::{Clock, Steps},
     config::{self, Config, Peer},
     discrepancy::Ledger,
     expect::{Expectation, Matcher, Standing, documented_ports, expectations},
-    kernel::{KernelLog, Mode, Object, Pins, watch_interfaces},
+    kernel::{Interfaces, KernelLog, Mode, Object, Pins},
     logging,
     names::{Known, KnownNames, Resolver, Sockets},
     probe::Prober,
@@ -77,10 +78,14 @@ impl Plan {
 
 impl Daemon {
     /// Loads the programs and attaches them.
-    pub async fn start(config: &Config, options: Options, shared: Shared) -> anyhow::Result<Self> {
+    pub fn start(
+        config: &Config,
+        options: Options,
+        interfaces: watch::Receiver<Interfaces>,
+        shared: Shared,
+    ) -> anyhow::Result<Box<Self>> {
         let clock = Clock;
         let started = clock.now();
-        let interfaces = watch_interfaces().await.context("listing the interfaces")?;
         let pins = Pins::prepare(&config.kernel.pin, config.kernel.flows)
             .with_context(|| format!("preparing {}", config.kernel.pin.display()))?;
         let mut object = Object::load(config.kernel.flows, options.kernel_log, pins.as_ref())?;
@@ -101,7 +106,7 @@ impl Daemon {
             None => Ledger::new(started),
         };
         tracing::info!(expectations = plan.expected(), "watching");
-        Ok(Self {
+        Ok(Box::new(Self {
             options,
             clock,
             steps: Steps::default(),
@@ -117,7 +122,7 @@ impl Daemon {
             prober: Prober::new(config.probe.every, clock),
             sockets,
             shared,
-        })
+        }))
     }
 
     /// Reads the counts and reports.

@@ -57,12 +57,14 @@ pub use net::{FAR4, GUEST4, HOST4, HOST6, PEER4, PEER6, Pair, Routed, at};
 pub use programs::{Program, RunCounts};
 pub use raw::RawSocket;
 pub use report::{
-    Counts, Difference, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Session,
-    Unexpected,
+    Counts, Difference, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Scanner,
+    Session, Share, Unexpected,
 };
 pub use screen::Screen;
 pub use sys::{TcpInfo, multipath_socket};
-pub use tcp::{Exchange, Open, attempt, attempt_from, connect_from, listen, turned_away};
+pub use tcp::{
+    Exchange, Open, attempt, attempt_by, attempt_from, connect_from, listen, turned_away,
+};
 pub use traffic::Traffic;
 pub use tun::Tun;
 pub use udp::{datagrams, udp_socket};

@@ -30,6 +30,8 @@ pub struct Report {
     pub unexpected: Vec<Unexpected>,
     /// How many these are.
     pub unexpected_total: usize,
+    /// Peers that scan the host.
+    pub scanners: Vec<Scanner>,
     /// Packets seen and not counted, by kind.
     pub loss: BTreeMap<String, u64>,
     /// How full the flow map is.
@@ -38,6 +40,24 @@ pub struct Report {
     pub names: Vec<Name>,
     /// The file that carries what was seen over a restart.
     pub state: Option<State>,
+}
+
+/// A peer that scans the host.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Scanner {
+    /// Its address.
+    pub address: IpAddr,
+    /// Documented ports that it asked for.
+    pub ports: usize,
+}
+
+/// How many of a peer's attempts failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Share {
+    /// Those that failed.
+    pub failed: u64,
+    /// All that ended.
+    pub total: u64,
 }
 
 /// The file that carries what was seen over a restart.
@@ -106,6 +126,8 @@ pub struct Evidence {
     pub dropped: BTreeMap<String, u64>,
     /// ICMP errors about packets of the flow.
     pub icmp: IcmpTotals,
+    /// What became of attempts to connect.
+    pub attempts: BTreeMap<String, u64>,
     /// What became of connections.
     pub outcomes: BTreeMap<String, u64>,
     /// Segments that the host sent again.
@@ -177,6 +199,8 @@ pub struct Failing {
     pub last: Timestamp,
     /// Segments that asked for a connection.
     pub attempts: u64,
+    /// How many failed, where some succeed.
+    pub share: Option<Share>,
     /// The interface of the last one.
     pub interface: Option<String>,
     /// Why they fail.

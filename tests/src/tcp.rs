@@ -43,6 +43,16 @@ pub fn attempt_from(
     to: SocketAddr,
     patience: Duration,
 ) -> io::Result<TcpStream> {
+    attempt_by(namespace, SocketAddr::new(from, 0), to, patience)
+}
+
+/// Tries to connect from one port of a namespace.
+pub fn attempt_by(
+    namespace: &Namespace,
+    from: SocketAddr,
+    to: SocketAddr,
+    patience: Duration,
+) -> io::Result<TcpStream> {
     namespace.inside(|| {
         let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
@@ -52,7 +62,7 @@ pub fn attempt_from(
             sockopt::SendTimeout,
             &TimeVal::microseconds(patience.as_micros().try_into().unwrap()),
         )?;
-        bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(from, 0)))?;
+        bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
         connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
         Ok(socket.into())
     })

@@ -25,6 +25,8 @@ mod devices;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod each_attempt;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod faults;
@@ -82,6 +84,8 @@ mod state;
 mod storms;
 #[cfg(test)]
 mod suggest;
+#[cfg(test)]
+mod translation;
 #[cfg(test)]
 mod verdicts;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     daemon::{Daemon, Options},
-    kernel::support,
+    kernel::{support, watch_interfaces},
     logging, memory,
     serve::{Server, Shared},
     service,
@@ -41,17 +41,23 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
 async fn serve(config: Config, options: Options) -> anyhow::Result<()> {
     let shared = Shared::new(Clock);
     let mut server = Server::start(&config.web, &config.status, shared.clone()).await?;
-    let watched = match Daemon::start(&config, options, shared).await {
-        Ok(mut daemon) => {
-            let watched = watch(&mut daemon, &mut server).await;
-            service::stopping();
-            tracing::info!("stopping");
-            daemon.stop().await;
-            watched
-        }
-        Err(error) => Err(error),
-    };
+    let watched = Box::pin(run_daemon(&config, options, shared, &mut server)).await;
     server.stop().await;
+    watched
+}
+
+async fn run_daemon(
+    config: &Config,
+    options: Options,
+    shared: Shared,
+    server: &mut Server,
+) -> anyhow::Result<()> {
+    let interfaces = watch_interfaces().await.context("listing the interfaces")?;
+    let mut daemon = Daemon::start(config, options, interfaces, shared)?;
+    let watched = watch(&mut daemon, server).await;
+    service::stopping();
+    tracing::info!("stopping");
+    daemon.stop().await;
     watched
 }
 

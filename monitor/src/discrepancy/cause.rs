@@ -74,6 +74,9 @@ causes! {
     /// This host still has an earlier connection of the same ports.
     OldSession = "old-session",
         "This host still has the peer's earlier connection open (ss -tn), and the answer to the new attempt does not end it: look for a firewall on the way that drops the ACK or the peer's RST, or close the old connection.";
+    /// The service answers from another address than was asked.
+    AnsweredFromAnotherAddress = "answered-from-another-address",
+        "The service answers from another address of this host than the peer asked: bind it to that address, or fix the source of its answers (ip rule, ip route ... src).";
     /// The receiver does not take datagrams fast enough.
     ReceiveBufferFull = "receive-buffer-full",
         "Give the service a larger receive buffer, or find out why it does not read.";

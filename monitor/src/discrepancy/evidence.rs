@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Cause, Failure, Verdict, reasons};
 use crate::observe::{
-    Drop, FORBIDDEN, FlowId, IPSEC_BLOCKS, IcmpErrors, IcmpKind, Listening, NO_PORT, Netfilter,
-    REFUSED_UNSENT, Route, Side, Tally, Transport, UNTOLD,
+    Attempts, Drop, FORBIDDEN, FlowId, IPSEC_BLOCKS, IcmpErrors, IcmpKind, Listening, NO_PORT,
+    Netfilter, Odd, OpenAttempt, REFUSED_UNSENT, Route, Side, Tally, Transport, UNTOLD,
 };
 
 /// How much older than the first failed attempt its evidence can be: times are those of the kernel's
@@ -57,6 +57,9 @@ pub(super) fn judge(
             Cause::AcceptQueueFull
         }
         (Attempt::HalfOpen, Side::Server, None) => Cause::NoAnswer,
+        (Attempt::Unanswered, Side::Server, None) if is_answered_elsewhere(tally, since) => {
+            Cause::AnsweredFromAnotherAddress
+        }
         (Attempt::Unanswered, Side::Server, None) => {
             // The attempts reach a socket, and its answers have no way back.
             let has_no_way =
@@ -168,6 +171,16 @@ fn nothing_took_it(flow: &FlowId, tally: &Tally, listeners: &[Listening]) -> Cau
 /// Attempts came as far as the sockets, and a queue has no room for them.
 fn is_queue_full(flow: &FlowId, tally: &Tally, listeners: &[Listening]) -> bool {
     tally.sockets.received.syn > 0 && on_port(flow, listeners).any(|it| it.is_there() && it.is_full)
+}
+
+/// Whether the answer to an open attempt came from another address of this host than was asked.
+fn is_answered_elsewhere(tally: &Tally, since: Timestamp) -> bool {
+    let Attempts { open, odd: Odd { stray, .. }, .. } = &tally.attempts;
+    stray.is_some_and(|stray| {
+        let is_meant =
+            |attempt: &&OpenAttempt| attempt.port == stray.port && attempt.own != stray.from;
+        is_since(Some(stray.at), since) && open.iter().any(|attempt| is_meant(&attempt))
+    })
 }
 
 /// Whether this host dropped the last segment of a handshake that began then: its asker takes the connection for

@@ -1,7 +1,7 @@
 //! Port scans: what a scanner does is no use of a flow and no failure of one.
 //!
-//! A peer scans where it asks for many services of this host within a minute and uses none of them, among them
-//! services that nobody is expected to ask for here. A peer whose services are all down asks only for those that
+//! A peer scans where it asks for several services of this host within a minute and uses none of them, three or
+//! half of them services that nobody is expected to ask for here. A peer whose services are all down asks only for those that
 //! it is expected to use, and asks again and again: that is no scan.
 
 use std::net::IpAddr;
@@ -16,8 +16,8 @@ use crate::{
 /// Within which time services are asked for.
 pub(super) const WITHIN: SignedDuration = SignedDuration::from_mins(1);
 /// How many services a scanner asks for.
-const SERVICES: usize = 10;
-/// How many of them nobody is expected to ask for.
+const SERVICES: usize = 4;
+/// How many of them nobody is expected to ask for; or half of them.
 const UNMATCHED: usize = 3;
 
 /// A peer that scans this host.
@@ -62,7 +62,8 @@ pub(super) fn scanners(snapshot: &Snapshot, matcher: &Matcher<'_>) -> Vec<Scanne
         |(_, flow): &&(IpAddr, FlowId)| matcher.matches(flow, &Tally::default()).is_empty();
     let by_peer = asked.chunk_by(|one, other| one.0 == other.0);
     let scans = by_peer.filter(|flows| {
-        flows.len() >= SERVICES && flows.iter().filter(is_unmatched).count() >= UNMATCHED
+        let unmatched = flows.iter().filter(is_unmatched).count();
+        flows.len() >= SERVICES && (unmatched >= UNMATCHED || 2 * unmatched >= flows.len())
     });
     let scanner = |flows: &[(IpAddr, FlowId)]| {
         flows.first().map(|(peer, _)| Scanner { peer: *peer, ports: flows.len() })

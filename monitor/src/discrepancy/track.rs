@@ -245,7 +245,10 @@ impl Track {
                         all.push((Attempt::HalfOpen, began, began));
                     }
                     _ if self.overdue.is_empty() => all.push((Attempt::Unanswered, began, began)),
-                    _ => {}
+                    AttemptEnd::Completed
+                    | AttemptEnd::Unanswered
+                    | AttemptEnd::HalfOpen
+                    | AttemptEnd::Probed => {}
                 }
             }
         }

@@ -66,11 +66,8 @@ mod layout {
     }
 
     impl Layout for Handshake {
-        const ZERO: Self = Self::begin(
-            &Segment { to_service: true, flags: 0, sequence: 0, has_data: false },
-            0,
-            0,
-        );
+        const ZERO: Self =
+            Self::begin(Segment { to_service: true, flags: 0, sequence: 0, has_data: false }, 0, 0);
     }
 
     impl Layout for AttemptCounts {

@@ -77,8 +77,7 @@ pub struct Object {
     ports: Array<MapData, PortBits>,
     probe_port: Array<MapData, u64>,
     own: Array<MapData, PlainOwn>,
-    /// How often the own addresses were set.
-    epoch: u64,
+    own_table: Box<PlainOwn>,
     listed: HashMap<MapData, [u64; 2], u8>,
     room: Array<MapData, i64>,
     /// What is in it.
@@ -171,7 +170,7 @@ impl Object {
             ports,
             probe_port,
             own,
-            epoch: 0,
+            own_table: Box::new(PlainOwn(OwnAddresses::UNUSED)),
             listed,
             room,
             own_ports: 0,
@@ -235,8 +234,8 @@ impl Object {
             IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
             IpAddr::V6(address) => address.octets(),
         });
-        self.epoch += 1;
-        let table = OwnAddresses::of(octets, self.epoch);
+        let PlainOwn(table) = &mut *self.own_table;
+        table.fill(octets, table.epoch + 1);
         if table.mixer == 0 {
             let count = addresses.len();
             tracing::warn!(
@@ -245,7 +244,7 @@ impl Object {
             );
         }
         self.own
-            .set(0, PlainOwn(table), 0)
+            .set(0, *self.own_table, 0)
             .map_err(|source| Error::Map { name: names::OWN_ADDRESSES, source })
     }
 

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd as _;
 
-use aya::maps::{HashMap, IterableMap as _, Map, MapData};
+use aya::maps::{HashMap, IterableMap as _, Map, MapData, MapError};
 
 use super::{
     Error,
@@ -15,6 +15,7 @@ const BATCH: usize = 1024;
 
 /// A map of the programs with one value for each key.
 pub struct SharedMap<K: Layout, V: Layout> {
+    name: &'static str,
     map: HashMap<MapData, Plain<K>, Plain<V>>,
     batch: Batch<K, V>,
 }
@@ -29,7 +30,7 @@ impl<K: Layout, V: Layout> SharedMap<K, V> {
     pub(super) fn new(name: &'static str, map: Map) -> Result<Self, Error> {
         // aya compares the sizes of key and value with the map's here.
         let map = HashMap::try_from(map).map_err(|source| Error::Map { name, source })?;
-        Ok(Self { map, batch: Batch::new(BATCH, 1) })
+        Ok(Self { name, map, batch: Batch::new(BATCH, 1) })
     }
 
     /// Gives every entry to `each`.
@@ -53,8 +54,10 @@ impl<K: Layout, V: Layout> SharedMap<K, V> {
     }
 
     /// Takes an entry out, if it is there.
-    pub fn evict(&mut self, key: K) {
-        // It is only gone where somebody else was faster.
-        _ = self.map.remove(&Plain(key));
+    pub fn evict(&mut self, key: K) -> Result<(), Error> {
+        match self.map.remove(&Plain(key)) {
+            Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+            Err(source) => Err(Error::Map { name: self.name, source }),
+        }
     }
 }

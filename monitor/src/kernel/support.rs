@@ -151,7 +151,10 @@ fn cgroup() -> Check {
     Check {
         name: "cgroup v2",
         good: root.is_ok(),
-        found: root.map_or_else(str::to_owned, |root| root.display().to_string()),
+        found: root.map_or_else(
+            |lacks| lacks.trim_start_matches("cgroup v2 is ").to_owned(),
+            |root| root.display().to_string(),
+        ),
         without: "packets on the wire are counted all the same; the hooks that tell what reaches a socket and what is attempted need it",
         required: false,
     }

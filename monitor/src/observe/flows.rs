@@ -228,8 +228,12 @@ impl FromIterator<(FlowId, Tally)> for Flows {
             flows.dropped.extend(tally.dropped.into_iter().map(|drop| (flow, drop)));
             flows.icmp.extend(tally.icmp.into_iter().map(|errors| (flow, errors)));
             let Attempts { ended, open, odd } = tally.attempts;
-            ended.into_iter().for_each(|(end, ended)| flows.add_ended(flow, end, ended));
-            open.into_iter().for_each(|open| flows.add_open(flow, open));
+            for (end, ended) in ended {
+                flows.add_ended(flow, end, ended);
+            }
+            for open in open {
+                flows.add_open(flow, open);
+            }
             flows.add_odd(flow, odd);
             flows.add_sockets(flow, tally.sockets);
             flows.add_wire(flow, tally.wire);

@@ -297,7 +297,7 @@ impl KernelSource {
             let Some(counts) = self.object.flows.evict(key)? else { continue };
             self.object.sockets.evict(key)?;
             self.object.connections.evict(key)?;
-            self.object.handshakes.ended.evict(key);
+            self.object.handshakes.ended.evict(key)?;
             let last = wire(&counts, &self.attachments, ages, now);
             evicted.extend(flows.get(*flow).map(|tally| (*flow, Tally { wire: last, ..tally })));
         }

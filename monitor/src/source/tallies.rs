@@ -194,15 +194,13 @@ fn moment(ages: Ages, jiffies: u64, now: Timestamp) -> Option<Timestamp> {
 /// Whether nothing more is expected of an attempt: its asker stopped asking, or it is used without a word.
 pub(super) fn is_over(attempt: &OpenAttempt, now: Timestamp) -> bool {
     let OpenAttempt { began, last, answered, acknowledged, .. } = *attempt;
-    match acknowledged {
-        Some(at) => now.duration_since(at) >= ANSWER_GRACE,
-        // The next SYN would come after as long as all before took, and one more second.
-        None => {
-            let asked = last.duration_since(began);
-            let last = answered.map_or(last, |at| at.max(last));
-            now.duration_since(last) >= asked + 2 * ANSWER_GRACE
-        }
+    if let Some(at) = acknowledged {
+        return now.duration_since(at) >= ANSWER_GRACE;
     }
+    // The next SYN would come after as long as all before took, and one more second.
+    let asked = last.duration_since(began);
+    let last = answered.map_or(last, |at| at.max(last));
+    now.duration_since(last) >= asked + 2 * ANSWER_GRACE
 }
 
 fn address(words: [u64; 2]) -> IpAddr {

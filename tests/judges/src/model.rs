@@ -167,6 +167,9 @@ impl Model {
 
     /// Why a packet whose flow is not known is not counted.
     fn lose_unknown(&mut self, sent: &Sent, packet: Packet, path: Path) {
+        if path == Path::Transmitted && came_in(sent) {
+            return self.lose(Loss::Forwarded);
+        }
         let answers =
             self.forwarded.contains(&key(&sent.bytes, packet, path, Heading::FromService));
         self.lose(if answers { Loss::Forwarded } else { Loss::Unplaced });
@@ -225,7 +228,7 @@ impl Model {
         let key = ConnectionKey { flow, own, port: port.into() };
         let Some(handshake) = self.handshakes.get_mut(&key) else {
             if is_opening {
-                self.open(key, &segment);
+                self.open(key, segment);
             } else if flags & SYN_ACK == SYN_ACK
                 && !to_service
                 && let Some(counts) = self.attempts(flow)
@@ -234,17 +237,17 @@ impl Model {
             }
             return;
         };
-        match handshake.follow(&segment, 1) {
+        match handshake.follow(segment, 1) {
             Step::Open => {}
             Step::Ended(end) => self.close(key, end),
             Step::Replaced(end) => {
                 self.close(key, end);
-                self.open(key, &segment);
+                self.open(key, segment);
             }
         }
     }
 
-    fn open(&mut self, key: ConnectionKey, segment: &Segment) {
+    fn open(&mut self, key: ConnectionKey, segment: Segment) {
         const LOOPBACK_DEVICE: u32 = 1;
 
         if self.handshakes.len() < 2 * self.capacity {

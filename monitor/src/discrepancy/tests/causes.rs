@@ -1,7 +1,9 @@
 //! What drops at this host prove, and what they do not.
 
 use super::*;
-use crate::observe::{CONNECTION, Drop, Happened, Listening, Netfilter, REFUSED_UNSENT};
+use crate::observe::{
+    CONNECTION, Drop, Happened, Listening, Netfilter, REFUSED_UNSENT, StrayAnswer,
+};
 
 fn agent() -> FlowId {
     flow(Side::Server, "10.20.0.7", 50051)
@@ -218,4 +220,22 @@ fn datagram_that_the_firewall_drops_is_not_refused_because_an_earlier_one_was() 
     let firewall = drop(&bench, "NETFILTER_DROP");
     bench.flow(scan).dropped.push(firewall);
     assert_eq!(bench.verdict("scan-32006"), (Verdict::Blocked, Some(Cause::LocalFirewallIn)));
+}
+
+#[test]
+fn answer_from_another_address_than_was_asked_is_named() {
+    let mut bench = Bench::new();
+    bench.receive(agent(), syn);
+    let at = bench.now();
+    let stray = |from: [u8; 4], port| StrayAnswer { at, from: from.into(), port };
+    let own = [10, 20, 0, 1];
+    bench.wait(5);
+    for (answer, cause) in [
+        (stray([10, 20, 0, 9], 40_000), Cause::AnsweredFromAnotherAddress),
+        (stray([10, 20, 0, 9], 40_001), Cause::Undetermined),
+        (stray(own, 40_000), Cause::Undetermined),
+    ] {
+        bench.flow(agent()).attempts.odd.stray = Some(answer);
+        assert_eq!(bench.verdict("agent-50051"), (Verdict::Blocked, Some(cause)));
+    }
 }

@@ -25,7 +25,7 @@ impl Handshakes {
     pub(super) fn follow(
         &mut self,
         connection: Connection,
-        segment: &Segment,
+        segment: Segment,
         at: Timestamp,
         tally: &mut Tally,
     ) {
@@ -81,10 +81,8 @@ fn open(handshake: &Handshake, own: IpAddr, port: u16) -> OpenAttempt {
 }
 
 fn close(attempts: &mut Attempts, handshake: &Handshake, end: AttemptEnd, now: u64) {
-    let last = match end {
-        AttemptEnd::Completed if handshake.acknowledged != 0 => handshake.acknowledged,
-        _ => now,
-    };
+    let is_used = end == AttemptEnd::Completed && handshake.acknowledged != 0;
+    let last = if is_used { handshake.acknowledged } else { now };
     let before = attempts.ended(end);
     let ended = Ended {
         times: before.times + 1,

@@ -178,7 +178,7 @@ impl Capture {
             let (_, port) = heading.ports(&packet);
             let to_service = heading == Heading::ToService;
             let segment = Segment { to_service, flags, sequence, has_data };
-            self.handshakes.follow((flow, own, port), &segment, frame.at, tally);
+            self.handshakes.follow((flow, own, port), segment, frame.at, tally);
         }
     }
 

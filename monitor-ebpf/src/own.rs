@@ -1,0 +1,65 @@
+//! Whose traffic it is: the addresses of this host, and flows of others behind them.
+
+#![expect(unsafe_code, reason = "a global is shared with the daemon by address")]
+
+use core::{cell::UnsafeCell, mem::offset_of};
+
+use aya_ebpf::{macros::map, maps::LruHashMap};
+use monitor_common::{FlowKey, OwnAddresses};
+
+/// Flows of guests and containers that are told from the host's own.
+const FORWARDED_FLOWS: u32 = 4096;
+
+/// Flows that guests and containers open behind this host's address, so that the answers are told from the
+/// host's own. The oldest make room.
+#[map]
+static FORWARDED: LruHashMap<FlowKey, u32> = LruHashMap::with_max_entries(FORWARDED_FLOWS, 0);
+/// The host's addresses, written by the daemon while the programs run.
+#[repr(transparent)]
+struct SharedOwn(UnsafeCell<OwnAddresses>);
+
+// SAFETY: the programs only read it, one aligned word at a time, and the daemon writes it through the map,
+// where a word is old or new and nothing between.
+unsafe impl Sync for SharedOwn {}
+
+#[unsafe(link_section = ".data.own")]
+#[unsafe(no_mangle)]
+static OWN: SharedOwn = SharedOwn(UnsafeCell::new(OwnAddresses::UNUSED));
+
+/// A word of the table of the host's addresses, by its offset in bytes.
+#[inline(always)]
+fn own_word(at: usize) -> u64 {
+    let word = OWN.0.get().cast::<u64>().wrapping_byte_add(at);
+    // SAFETY: the offset is that of a word in the table, which lives as long as the program.
+    unsafe { word.read_volatile() }
+}
+
+/// What stands for an own address in the counts of a flow.
+#[inline(always)]
+pub(crate) fn own_token(address: [u64; 2]) -> u32 {
+    OwnAddresses::token(own_word(offset_of!(OwnAddresses, epoch)), address)
+}
+
+/// Whether an address is one of the host's.
+#[inline(always)]
+pub(crate) fn is_own_address(address: [u64; 2]) -> bool {
+    const BUCKET: usize = OwnAddresses::BUCKET * size_of::<[u64; 2]>();
+
+    let mixer = own_word(offset_of!(OwnAddresses, mixer));
+    let bucket = offset_of!(OwnAddresses, buckets) + OwnAddresses::bucket(mixer, address) * BUCKET;
+    let is_at = |at: usize| own_word(at) == address[0] && own_word(at + 8) == address[1];
+    mixer == 0 || is_at(bucket) || is_at(bucket + 16) || is_at(bucket + 32) || is_at(bucket + 48)
+}
+
+/// Keeps in mind that somebody behind this host's address opens a flow.
+#[inline(always)]
+pub(crate) fn note_forwarded(key: &FlowKey) {
+    // Where it fails, the answers count as unattributed.
+    _ = FORWARDED.insert(key, 1, 0);
+}
+
+/// Whether somebody behind this host's address opened a flow.
+#[inline(always)]
+pub(crate) fn is_forwarded(key: &FlowKey) -> bool {
+    FORWARDED.get_ptr(key).is_some()
+}
