@@ -309,16 +309,20 @@ impl Model {
                 let inside = |peer, port| FlowKey::new(peer, port, transport, Side::Server, true);
                 let to = inside(source, destination_port);
                 let from = inside(destination, source_port);
-                let to_itself = source == destination || self.flows.contains_key(&to);
-                if to_service && to_itself {
-                    Some(to)
-                } else if from_service && self.flows.contains_key(&from) {
-                    Some(from)
-                } else {
-                    let tried =
-                        FlowKey::new(destination, destination_port, transport, Side::Client, false);
-                    known(destination, Side::Client, Side::Server).or(to_service.then_some(tried))
+                let is_known = |flow: &FlowKey| self.flows.contains_key(flow);
+                let inside = || {
+                    let to = (to_service && (source == destination || is_known(&to))).then_some(to);
+                    to.or_else(|| (from_service && is_known(&from)).then_some(from))
+                };
+                if source == destination {
+                    return inside();
                 }
+                let tried =
+                    FlowKey::new(destination, destination_port, transport, Side::Client, false);
+                // The flow with a peer comes first.
+                known(destination, Side::Client, Side::Server)
+                    .or_else(inside)
+                    .or(to_service.then_some(tried))
             }
         }
     }
