@@ -71,12 +71,9 @@ pub(super) struct History {
     parts: VecDeque<Part>,
     run: Option<Failure>,
     mixed: Option<Box<Mixed>>,
-    /// When the flow was last mixed.
-    calm_since: Option<Timestamp>,
     told: State,
-    told_since: Option<Timestamp>,
-    /// When a success ended a run.
-    recovered: Option<Timestamp>,
+    /// What few flows have: in a flood, tracks are many.
+    rare: Option<Box<Rare>>,
     success: Option<Timestamp>,
     /// When the last attempt failed.
     failed: Option<Timestamp>,
@@ -96,6 +93,16 @@ struct Part {
     start: Timestamp,
     failed: i64,
     succeeded: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Rare {
+    /// When a success ended a run.
+    recovered: Option<Timestamp>,
+    /// When the flow was last mixed.
+    calm_since: Option<Timestamp>,
+    /// Since when what is said of a mixed flow is said.
+    told_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -153,14 +160,11 @@ impl History {
 
     /// The clock was set by so much.
     pub(super) fn set_clock(&mut self, by: SignedDuration) {
-        let times = [
-            &mut self.calm_since,
-            &mut self.told_since,
-            &mut self.recovered,
-            &mut self.success,
-            &mut self.failed,
-        ];
-        for time in times {
+        let rare = self.rare.iter_mut().flat_map(|rare| {
+            let Rare { recovered, calm_since, told_since } = &mut **rare;
+            [recovered, calm_since, told_since]
+        });
+        for time in rare.chain([&mut self.success, &mut self.failed]) {
             *time = time.map(|at| moved_by(at, by));
         }
         self.run = self.run.map(|run| run.moved_by(by));
@@ -192,10 +196,11 @@ impl History {
             mixed.failure = Failure { since: mixed.failure.since, ..run };
             mixed.apart = mixed.apart.max(apart);
             mixed.succeeded = 0;
-        } else if is_beside || self.recovered.is_some_and(remembers) && self.run.is_none() {
+        } else if is_beside || self.rare().recovered.is_some_and(remembers) && self.run.is_none() {
             self.mixed = Some(Box::new(Mixed { failure: run, apart, succeeded: 0 }));
-            if self.calm_since.is_none_or(|calm| last.duration_since(calm) >= STEADY) {
-                self.told_since = None;
+            let rare = self.rare.get_or_insert_default();
+            if rare.calm_since.is_none_or(|calm| last.duration_since(calm) >= STEADY) {
+                rare.told_since = None;
             }
         }
         self.run = Some(run);
@@ -203,7 +208,7 @@ impl History {
 
     fn succeed(&mut self, times: u64, now: Timestamp) {
         if self.run.take().is_some() {
-            self.recovered = Some(now);
+            self.rare.get_or_insert_default().recovered = Some(now);
         }
         if let Some(mixed) = &mut self.mixed {
             mixed.succeeded += times;
@@ -216,7 +221,7 @@ impl History {
             now.duration_since(mixed.failure.last) >= calm && mixed.succeeded >= ENOUGH
         };
         if self.mixed.take_if(is_calm).is_some() {
-            self.calm_since = Some(now);
+            self.rare.get_or_insert_default().calm_since = Some(now);
         }
         let state = match (&self.mixed, self.run) {
             (Some(_), Some(run)) if self.nothing_works(&run, now) => State::AllFail,
@@ -224,12 +229,19 @@ impl History {
             (None, Some(_)) => State::AllFail,
             (None, None) => State::NoneFails,
         };
-        let was_mixed = self.calm_since.is_some_and(|at| now.duration_since(at) < STEADY);
-        let is_new = self.told_since.is_some_and(|at| now.duration_since(at) < STEADY);
-        if state != self.told && !((self.mixed.is_some() || was_mixed) && is_new) {
+        let is_recent = |at: Timestamp| now.duration_since(at) < STEADY;
+        let Rare { calm_since, told_since, .. } = self.rare();
+        let is_restless = self.mixed.is_some() || calm_since.is_some_and(is_recent);
+        if state != self.told && !(is_restless && told_since.is_some_and(is_recent)) {
             self.told = state;
-            self.told_since = Some(now);
+            if let Some(rare) = &mut self.rare {
+                rare.told_since = Some(now);
+            }
         }
+    }
+
+    fn rare(&self) -> Rare {
+        self.rare.as_deref().copied().unwrap_or_default()
     }
 
     fn nothing_works(&self, run: &Failure, now: Timestamp) -> bool {
@@ -316,7 +328,8 @@ mod tests {
             let mut before = None;
             for attempt in attempts {
                 let told = bench.attempt(pause.into(), attempt < failing);
-                let was_mixed = bench.history.mixed.is_some() || bench.history.calm_since.is_some();
+                let was_mixed = bench.history.mixed.is_some()
+                    || bench.history.rare().calm_since.is_some();
                 if was_mixed && before.is_some_and(|before| before != told) {
                     changes.push(bench.now);
                 }

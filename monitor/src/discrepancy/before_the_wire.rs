@@ -16,20 +16,25 @@ pub(super) struct BeforeTheWire {
 }
 
 impl BeforeTheWire {
-    /// Those that fail, and when they began.
+    /// Those that fail, and when they began. Few flows have any.
     pub(super) fn failed(
-        &mut self,
+        known: &mut Option<Box<Self>>,
         flow: &FlowId,
         tally: &Tally,
         now: Timestamp,
     ) -> Option<(u64, Timestamp)> {
-        let more = count(flow, tally).saturating_sub(self.base);
-        if more == 0 {
-            self.more = None;
+        let all = count(flow, tally);
+        if known.is_none() && all == 0 {
             return None;
         }
-        let (since, _) = self.more.unwrap_or((now, 0));
-        self.more = Some((since, more));
+        let known = known.get_or_insert_default();
+        let more = all.saturating_sub(known.base);
+        if more == 0 {
+            known.more = None;
+            return None;
+        }
+        let (since, _) = known.more.unwrap_or((now, 0));
+        known.more = Some((since, more));
         let is_over = now.duration_since(since) >= ANSWER_GRACE;
         (is_over || evidence::is_decided(flow, tally, since)).then_some((more, since))
     }
@@ -86,8 +91,21 @@ pub(super) struct NotSent {
 
 impl NotSent {
     /// Why new ones were never sent, and when the last one was made. The route tells why one did not begin; with
-    /// a route it may be beginning at this moment, but not in the next snapshot any more.
+    /// a route it may be beginning at this moment, but not in the next snapshot any more. Few flows have any.
     pub(super) fn advance(
+        known: &mut Option<Box<Self>>,
+        tally: &Tally,
+        route: Option<&Route>,
+        now: Timestamp,
+    ) -> Option<(u32, Timestamp)> {
+        let Tally { not_begun, no_port, forbidden, .. } = tally;
+        if known.is_none() && not_begun.times + no_port.times + forbidden.times == 0 {
+            return None;
+        }
+        known.get_or_insert_default().take_in(tally, route, now)
+    }
+
+    fn take_in(
         &mut self,
         tally: &Tally,
         route: Option<&Route>,

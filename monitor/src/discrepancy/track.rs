@@ -82,8 +82,8 @@ pub struct Track {
     segments_before: u64,
     /// Attempts that were never sent, likewise.
     unsent_before: u64,
-    before_the_wire: BeforeTheWire,
-    not_sent: NotSent,
+    before_the_wire: Option<Box<BeforeTheWire>>,
+    not_sent: Option<Box<NotSent>>,
     established: u64,
     datagrams: Option<Box<Datagrams>>,
     layers: Layers,
@@ -161,12 +161,12 @@ impl Track {
         let success = self.new_success(flow, tally);
         let completed = tally.attempts.ended(AttemptEnd::Completed).times;
         let overdue: Vec<&OpenAttempt> = overdue(flow, tally, now).collect();
-        let hidden = self.before_the_wire.failed(flow, tally, now);
-        let not_sent = self.not_sent.advance(tally, route, now);
+        let hidden = BeforeTheWire::failed(&mut self.before_the_wire, flow, tally, now);
+        let not_sent = NotSent::advance(&mut self.not_sent, tally, route, now);
         let failed = ended_in_vain(tally)
             + overdue.len() as u64
             + hidden.map_or(0, |(times, _)| times)
-            + self.not_sent.failed;
+            + self.failed_unsent();
         let news = News {
             failed: difference(failed, self.counted.failed),
             succeeded: completed
@@ -182,8 +182,10 @@ impl Track {
             self.last_success = self.last_success.max(Some(at));
             if self.history.failing().is_none() {
                 self.segments_before = segments_in_vain(tally);
-                self.unsent_before = self.not_sent.failed;
-                self.before_the_wire.succeed(flow, tally);
+                self.unsent_before = self.failed_unsent();
+                if let Some(before) = &mut self.before_the_wire {
+                    before.succeed(flow, tally);
+                }
             }
         } else {
             self.note_open_connections(flow, tally);
@@ -196,7 +198,8 @@ impl Track {
         let completed = tally.attempts.ended(AttemptEnd::Completed);
         let established = tally.times(Outcome::Established);
         let before = std::mem::replace(&mut self.established, established);
-        let is_hidden = request(flow, tally).syn == 0 || self.before_the_wire.is_waiting();
+        let is_hidden = request(flow, tally).syn == 0
+            || self.before_the_wire.as_ref().is_some_and(|before| before.is_waiting());
         if completed.times > self.counted.completed
             && !evidence::is_cut_short(tally, flow.side, completed.began)
         {
@@ -310,14 +313,18 @@ impl Track {
         let open = tally.attempts.open.iter().filter(|attempt| attempt.acknowledged.is_none());
         let last = open.clone().map(|attempt| attempt.last).max();
         let open: u64 = open.map(|attempt| attempt.segments).sum();
-        let hidden = self.before_the_wire.waiting();
+        let hidden = self.before_the_wire.as_ref().map_or(0, |before| before.waiting());
         let ended = segments_in_vain(tally).saturating_sub(self.segments_before);
-        let unsent = self.not_sent.failed - self.unsent_before;
+        let unsent = self.failed_unsent() - self.unsent_before;
         let attempts = ended + open + hidden + unsent;
         Some((
             Failure { last: failure.last.max(last.unwrap_or(failure.last)), attempts, ..failure },
             share,
         ))
+    }
+
+    fn failed_unsent(&self) -> u64 {
+        self.not_sent.as_ref().map_or(0, |unsent| unsent.failed)
     }
 
     /// The clock was set by so much.
@@ -326,7 +333,9 @@ impl Track {
         if let Some(datagrams) = &mut self.datagrams {
             datagrams.set_clock(by);
         }
-        self.before_the_wire.set_clock(by);
+        if let Some(before) = &mut self.before_the_wire {
+            before.set_clock(by);
+        }
     }
 
     /// Leaves a success that is not after a moment to those who said then what the counts mean: that

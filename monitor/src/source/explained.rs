@@ -40,6 +40,11 @@ impl Explained {
         }
     }
 
+    /// Whether there is more to know of drops than their reason.
+    pub(super) fn concerns(&self, key: &DropKey) -> bool {
+        matches!(&*self.reasons.name(key.reason()), "NETFILTER_DROP" | "NOT_SPECIFIED")
+    }
+
     /// Looks at what was dropped since the last time.
     pub(super) fn note(
         &mut self,

@@ -148,12 +148,17 @@ impl KernelSource {
         })?;
         flows.read(|key, counts| tallies.wire(&key, &counts))?;
         sockets.read(|key, counts| tallies.sockets(&key, &counts))?;
-        let mut dropped = Vec::new();
-        drops.read(|key, counts| dropped.push((key, counts)))?;
-        self.explained.note(&dropped, |counts| tallies.at(counts.last), now);
-        for (key, counts) in dropped {
-            tallies.drop(&key, &counts, &self.explained);
-        }
+        // Those alone, which are few: in a flood every flow has a drop.
+        let mut unexplained = Vec::new();
+        let explained = &mut self.explained;
+        drops.read(|key, counts| {
+            if explained.concerns(&key) {
+                unexplained.push((key, counts));
+            }
+        })?;
+        explained.note(&unexplained, |counts| tallies.at(counts.last), now);
+        drop(unexplained);
+        drops.read(|key, counts| tallies.drop(&key, &counts, explained))?;
         events.read(|key, counts| tallies.event(&key, &counts))?;
         connections.read(|key, counts| tallies.connections(&key, &counts))?;
         self.object.end_handshakes(over.into_iter())?;
