@@ -80,10 +80,11 @@ impl ConnectionKey {
 pub struct Handshake {
     /// When its first SYN was seen: in jiffies.
     pub began: u64,
+    /// When it was answered by a SYN-ACK: in jiffies, 0 for not yet. Not beside the other time that begins at 0:
+    /// the compiler would clear both by a call, for which the stack of older kernels has no room.
+    pub answered: u64,
     /// When its last SYN was seen: in jiffies.
     pub last: u64,
-    /// When it was answered by a SYN-ACK: in jiffies, 0 for not yet.
-    pub answered: u64,
     /// When its asker went on after the answer: in jiffies, 0 for not yet.
     pub acknowledged: u64,
     /// The sequence number of its SYN, which tells one attempt from the next on the same ports.
