@@ -53,32 +53,52 @@ fn wire_egress_l3(context: TcContext) -> i32 {
 
 #[classifier]
 fn wire_loopback(context: TcContext) -> i32 {
-    watch(&context, Link::Ethernet, Path::Loopback)
+    let left = watch_plain_loopback(&context);
+    finish(&context, left, Link::Ethernet, Path::Loopback)
 }
+
+/// What a look at a packet leaves to do.
+const NOTHING: u32 = 0;
+const IS_ICMP: u32 = 1;
+const LIES_DEEPER: u32 = 2;
 
 /// Counts a packet and lets it pass to whoever looks next.
 #[inline(always)]
 fn watch(context: &TcContext, link: Link, path: Path) -> i32 {
+    finish(context, watch_plain(context, link, path), link, path)
+}
+
+/// The rest of what is to do, each from here: two in a row need more of the stack than there is.
+#[inline(always)]
+fn finish(context: &TcContext, left: u32, link: Link, path: Path) -> i32 {
+    let left = if left == LIES_DEEPER { watch_deeper(context, link, path) } else { left };
+    if left == IS_ICMP {
+        icmp::watch(context, link, path);
+    }
+    TC_ACT_UNSPEC
+}
+
+#[inline(always)]
+fn watch_plain(context: &TcContext, link: Link, path: Path) -> u32 {
     let bytes = Direct::new(context.data(), context.data_end());
     let counted =
         packet::locate_plain(&bytes, link).and_then(|packet| count(context, &bytes, packet, path));
     match counted {
         Ok(()) | Err(Skip::NotIp | Skip::OtherTransport) => {}
-        Err(Skip::Icmp) => icmp::watch(context, link, path),
+        Err(Skip::Icmp) => return IS_ICMP,
         Err(Skip::Fragment) => lose(Loss::Fragment),
         Err(Skip::Malformed) => unparsable(context),
-        Err(Skip::Truncated | Skip::Deeper) => {
-            // From here, since both need more of the stack than there is in a row.
-            if watch_deeper(context, link, path) == IS_ICMP {
-                icmp::watch(context, link, path);
-            }
-        }
+        Err(Skip::Truncated | Skip::Deeper) => return LIES_DEEPER,
     }
-    TC_ACT_UNSPEC
+    NOTHING
 }
 
-/// What [`watch_deeper`] leaves to others.
-const IS_ICMP: u32 = 1;
+/// In a function of its own: inside the program, it takes more of the stack than kernels before 6.12 have for
+/// it and for the deeper look.
+#[inline(never)]
+fn watch_plain_loopback(context: &TcContext) -> u32 {
+    watch_plain(context, Link::Ethernet, Path::Loopback)
+}
 
 /// The same for a packet whose headers are many, or lie outside its linear part.
 #[inline(never)]
@@ -92,7 +112,7 @@ fn watch_deeper(context: &TcContext, link: Link, path: Path) -> u32 {
         Err(Skip::Fragment) => lose(Loss::Fragment),
         Err(Skip::Malformed | Skip::Truncated | Skip::Deeper) => unparsable(context),
     }
-    0
+    NOTHING
 }
 
 #[inline(never)]
