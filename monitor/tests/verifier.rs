@@ -20,12 +20,13 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 const LIMIT: u32 = 1_000_000;
 
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 15] = [
     names::BEGUN,
     names::CONNECT4,
     names::CONNECT6,
     names::CONNECTION,
     names::DROP,
+    names::END_HANDSHAKE,
     names::READ_CLOCK,
     names::RETRANSMIT,
     names::SOCKET_EGRESS,
