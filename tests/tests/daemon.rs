@@ -130,11 +130,13 @@ fn without_rights_it_says_so_in_a_sentence() {
     );
 }
 
-/// What `doctor` says in a mount namespace of its own, after a line of the shell there.
+/// What `doctor` says in a mount namespace of its own, after a line of the shell there. The machine's first process,
+/// whose mounts `doctor` falls back to, is that shell.
 fn doctor(prepare: &str) -> (Option<i32>, String) {
     let output = command::output(
         command::program("unshare")
-            .args(["--mount", "sh", "-c", &format!("{prepare} && exec \"$0\" doctor")])
+            .args(["--mount", "--pid", "--fork", "--mount-proc", "sh", "-c"])
+            .arg(format!("{prepare} && exec \"$0\" doctor"))
             .arg(binary()),
     );
     let (stdout, stderr) = command::text(&output);
