@@ -50,7 +50,7 @@ fn every_program_is_far_from_the_limit() {
     assert_eq!(names, PROGRAMS);
     for (name, count) in counts {
         println!("verified {name}: {count} instructions");
-        assert!((1..LIMIT / 10).contains(&count), "{name}: {count}");
+        assert!((1..LIMIT / 5).contains(&count), "{name}: {count}");
     }
 }
 
