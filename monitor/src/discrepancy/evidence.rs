@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Attempt, Cause, Failure, Verdict, reasons};
+use super::{ANSWER_GRACE, Attempt, Cause, Failure, Verdict, reasons};
 use crate::observe::{
     Attempts, Drop, FORBIDDEN, FlowId, IPSEC_BLOCKS, IcmpErrors, IcmpKind, Listening, NO_PORT,
     Netfilter, Odd, OpenAttempt, REFUSED_UNSENT, Route, Side, Tally, Transport, UNTOLD,
@@ -339,4 +339,26 @@ fn beyond(tally: &Tally, since: Timestamp) -> Cause {
 
 fn is_since(at: Option<Timestamp>, since: Timestamp) -> bool {
     at.is_some_and(|at| since.duration_since(at) <= BEFORE)
+}
+
+/// Open attempts that need not be waited for any longer.
+pub(super) fn overdue<'a>(
+    flow: &'a FlowId,
+    tally: &'a Tally,
+    now: Timestamp,
+) -> impl Iterator<Item = &'a OpenAttempt> {
+    let open = tally.attempts.open.iter().filter(|attempt| attempt.acknowledged.is_none());
+    let is_alone = open.clone().nth(1).is_none();
+    open.filter(move |attempt| {
+        let OpenAttempt { began, port, answered, .. } = **attempt;
+        let waited = now.duration_since(answered.unwrap_or(began));
+        // Of several at a time, what is counted for the flow may be of another one.
+        let is_meant = || {
+            let mut dropped = tally.dropped.iter();
+            is_alone
+                || waited >= SignedDuration::from_secs(1)
+                || dropped.any(|drop| drop.opening && drop.port == port)
+        };
+        waited >= ANSWER_GRACE || is_decided(flow, tally, began) && is_meant()
+    })
 }

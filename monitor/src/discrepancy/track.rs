@@ -160,7 +160,7 @@ impl Track {
     fn follow(&mut self, flow: &FlowId, tally: &Tally, route: Option<&Route>, now: Timestamp) {
         let success = self.new_success(flow, tally);
         let completed = tally.attempts.ended(AttemptEnd::Completed).times;
-        let overdue: Vec<&OpenAttempt> = overdue(flow, tally, now).collect();
+        let overdue: Vec<&OpenAttempt> = evidence::overdue(flow, tally, now).collect();
         let hidden = BeforeTheWire::failed(&mut self.before_the_wire, flow, tally, now);
         let not_sent = NotSent::advance(&mut self.not_sent, tally, route, now);
         let failed = ended_in_vain(tally)
@@ -381,26 +381,4 @@ fn ended_in_vain(tally: &Tally) -> u64 {
 /// Segments with SYN of these.
 fn segments_in_vain(tally: &Tally) -> u64 {
     IN_VAIN.into_iter().map(|end| tally.attempts.ended(end).segments).sum()
-}
-
-/// Open attempts for which no answer need be waited any more.
-fn overdue<'a>(
-    flow: &'a FlowId,
-    tally: &'a Tally,
-    now: Timestamp,
-) -> impl Iterator<Item = &'a OpenAttempt> {
-    let open = tally.attempts.open.iter().filter(|attempt| attempt.acknowledged.is_none());
-    let is_alone = open.clone().nth(1).is_none();
-    open.filter(move |attempt| {
-        let OpenAttempt { began, port, answered, .. } = **attempt;
-        let waited = now.duration_since(answered.unwrap_or(began));
-        // Of several at a time, what is counted for the flow may be of another one.
-        let is_meant = || {
-            let mut dropped = tally.dropped.iter();
-            is_alone
-                || waited >= SignedDuration::from_secs(1)
-                || dropped.any(|drop| drop.opening && drop.port == port)
-        };
-        waited >= ANSWER_GRACE || evidence::is_decided(flow, tally, began) && is_meant()
-    })
 }
