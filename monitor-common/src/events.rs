@@ -48,7 +48,7 @@ impl EventKey {
         Self { flow, what }
     }
 
-    /// The event, `None` where the bits are none.
+    /// The event, `None` where the bits stand for no event.
     #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are what is meant")]
     pub const fn event(&self) -> Option<Event> {
         match (self.what, IcmpKind::from_byte(self.what as u8)) {

@@ -82,13 +82,13 @@ impl FlowKey {
         self.service as u16
     }
 
-    /// The transport, `None` where the byte is none.
+    /// The transport, `None` where the byte stands for none.
     #[expect(clippy::cast_possible_truncation, reason = "one byte of the word")]
     pub const fn transport(&self) -> Option<Transport> {
         Transport::from_protocol((self.service >> 16) as u8)
     }
 
-    /// Which end this host is, `None` where the byte is none.
+    /// Which end this host is, `None` where the byte stands for neither.
     #[expect(clippy::cast_possible_truncation, reason = "one byte of the word")]
     pub const fn side(&self) -> Option<Side> {
         Side::from_byte((self.service >> 24) as u8)

@@ -157,7 +157,7 @@ impl Handshake {
 
     /// Takes in a segment of the connection.
     ///
-    /// An RST of the asker before any answer is none of its attempt: that is how it turns down what
+    /// An RST of the asker before any answer does not end its attempt: that is how it turns down what
     /// belongs to a connection it no longer knows.
     #[inline(always)]
     pub const fn follow(&mut self, segment: Segment, now: u64) -> Step {

@@ -193,7 +193,7 @@ fn as_kernel_sees_it(context: &SkBuff) -> u64 {
 fn follow(address: u64, offset: u32) -> u64 {
     let field = address.wrapping_add(u64::from(offset)) as *const u64;
     // SAFETY: the verifier knows the type at the address and that it has such a field, and where the
-    // address is none the kernel reads zero.
+    // address is not one the kernel reads zero.
     unsafe { field.read_volatile() }
 }
 

@@ -7,13 +7,14 @@ use core::{cell::UnsafeCell, mem::offset_of};
 use aya_ebpf::{macros::map, maps::LruHashMap};
 use monitor_common::{FlowKey, OwnAddresses};
 
-/// Flows of guests and containers that are told from the host's own.
+/// Flows of guests and containers that are kept apart from the host's own.
 const FORWARDED_FLOWS: u32 = 4096;
 
-/// Flows that guests and containers open behind this host's address, so that the answers are told from the
-/// host's own. The oldest make room.
+/// Flows that guests and containers open behind this host's address, so that the answers are kept apart
+/// from the host's own. The oldest make room.
 #[map]
 static FORWARDED: LruHashMap<FlowKey, u32> = LruHashMap::with_max_entries(FORWARDED_FLOWS, 0);
+
 /// The host's addresses, written by the daemon while the programs run.
 #[repr(transparent)]
 struct SharedOwn(UnsafeCell<OwnAddresses>);

@@ -156,7 +156,7 @@ struct Lookup<'a, B> {
     seen: &'a Seen<'a, B>,
     /// The flow that was last looked up.
     key: FlowKey,
-    /// Why the packet is none of this host's.
+    /// Why the packet does not belong to this host.
     foreign: Option<Loss>,
 }
 
@@ -203,7 +203,7 @@ impl<B: Bytes> Seen<'_, B> {
         lose(loss);
     }
 
-    /// Why a packet of a known flow is none of this host's: an address that the flow had last is not looked up
+    /// Why a packet of a known flow does not belong to this host: an address that the flow had last is not looked up
     /// again.
     #[inline(always)]
     fn why_foreign(
@@ -233,7 +233,7 @@ impl<B: Bytes> Seen<'_, B> {
         self.packet.address(self.bytes, end)
     }
 
-    /// Why a packet is none of this host's, by its address: what a bridge or a switch brings for others, and
+    /// Why a packet does not belong to this host, by its address: what a bridge or a switch brings for others, and
     /// what is passed on. Broadcasts and multicasts are for everybody.
     #[inline(always)]
     fn whose(&self) -> Option<Loss> {

@@ -277,7 +277,7 @@ fn own_firewall_forgets_idle_sessions() {
         assert!(drop.packets >= 3, "{drop:?}");
     }
     golden("own-firewall-forgets-idle-sessions", &daemon.status().1);
-    // That the program gives its session up mends nothing. Another session that works does.
+    // That the program gives its session up fixes nothing. Another session that works does.
     drop(agent);
     let said = daemon.settles("the end of the session", |report| {
         let failing = &AGENT.find(report).evidence.failing;

@@ -132,7 +132,7 @@ fn attempts_that_begin_are_no_failures() {
         Open::new(&pair.host, &listener, at(PEER4, 11113)).close();
     }
     daemon.verdict(CLUSTER, "ok", None);
-    // Without a route now, those that began before are none of its failures.
+    // Without a route now, those that began before are not failures of it.
     pair.host.ip("route del 10.20.0.0/24");
     daemon.verdict(CLUSTER, "ok", None);
     turned_away(&pair.host, at(PEER4, 11113), PATIENCE);

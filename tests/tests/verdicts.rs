@@ -157,7 +157,7 @@ fn legacy_port_is_recognised() {
 }
 
 #[test]
-fn blocked_by_the_hosts_firewall_until_it_is_mended() {
+fn blocked_by_the_hosts_firewall_until_it_is_fixed() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     pair.host.nft(
@@ -193,7 +193,7 @@ fn blocked_by_the_hosts_firewall_until_it_is_mended() {
 }
 
 #[test]
-fn blocked_beyond_the_host_until_it_is_mended() {
+fn blocked_beyond_the_host_until_it_is_fixed() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     pair.peer.nft(
@@ -218,7 +218,7 @@ fn blocked_beyond_the_host_until_it_is_mended() {
 }
 
 #[test]
-fn refused_until_it_is_mended() {
+fn refused_until_it_is_fixed() {
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
     // One after the other: what is older is said first.

@@ -134,7 +134,7 @@ fn describes(document: &Document, found: &mut dyn FnMut(String)) {
     if let Some(date) = &document.date
         && !is_date(date)
     {
-        found(format!("document {} has the date {date}, which is none", document.id));
+        found(format!("document {} has the date {date}, which does not exist", document.id));
     }
 }
 

@@ -86,7 +86,7 @@ fn everything_defined_is_described_and_used() {
     expect("name = \"A\"", "name = \" \"", "p: role a is not described");
     expect("purpose = \"p\"", "purpose = \"\"", "p: flow f-1 is not described");
     expect("vendor = \"V\"", "vendor = \"\"", "p: document d-1.0 is not described");
-    let no_date = "p: document d-1.0 has the date 2025-13-30, which is none";
+    let no_date = "p: document d-1.0 has the date 2025-13-30, which does not exist";
     expect("2025-09-30", "2025-13-30", no_date);
     let unused = "p: role b takes part in no flow";
     expect("[[role]]", "[[role]]\nid = \"b\"\nname = \"B\"\n[[role]]", unused);

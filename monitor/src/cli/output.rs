@@ -18,7 +18,7 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     text(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// Columns of the terminal, or enough where it is none.
+/// Columns of the terminal, or enough where it is not one.
 pub(crate) fn width() -> u16 {
     const WIDE: u16 = 160;
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());

@@ -144,7 +144,7 @@ pub(super) fn reject_idle_roles(
     }
 }
 
-/// Reports a word that is none of the product's.
+/// Reports a word that the product does not have.
 pub(super) fn unknown(
     word: &At<String>,
     what: &str,

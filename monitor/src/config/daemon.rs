@@ -150,7 +150,7 @@ fn mean_listen(listen: &At<String>, log: &mut Log<'_>) -> Option<SocketAddr> {
     } else {
         text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}"))
     };
-    // A correction that would be refused in turn is none.
+    // A correction that would be refused in turn is no help.
     let corrected = corrected.filter(|text| text.parse::<SocketAddr>().is_ok());
     let example = corrected.unwrap_or_else(|| Web::default().listen.to_string());
     log.fault(

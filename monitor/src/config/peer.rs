@@ -51,7 +51,7 @@ impl NoPeer {
     }
 }
 
-/// An address, a prefix or a host name; what looks like one and is none is never taken for another.
+/// An address, a prefix or a host name; what looks like one and is not is never taken for another.
 pub(super) fn parse(text: &str) -> Result<Peer, NoPeer> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return parse_address(address);

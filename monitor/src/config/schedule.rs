@@ -26,7 +26,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The windows that have ended by a moment, the last one first. One that the clocks skip is none.
+    /// The windows that have ended by a moment, the last one first. One that the clocks skip does not count.
     pub fn ended(&self, now: Timestamp) -> impl Iterator<Item = Range<Zoned>> {
         let today = now.to_zoned(self.zone.clone()).date();
         std::iter::successors(Some(today), |day| day.yesterday().ok())

@@ -26,7 +26,7 @@ const ENOUGH: u64 = 3;
 const NOTHING_WORKS: SignedDuration = SignedDuration::from_mins(5);
 /// How long what is said of a mixed flow stands at least.
 const STEADY: SignedDuration = SignedDuration::from_mins(5);
-/// The time over which the share of failures is told.
+/// The time over which the share of failures is reported.
 pub(super) const SHARE_OVER: SignedDuration = SignedDuration::from_mins(10);
 /// Into how many parts that time is cut.
 const PARTS: i64 = 10;

@@ -13,7 +13,7 @@ pub enum Meaning {
     Loss,
 }
 
-/// Reasons without a loss, each with why it is none.
+/// Reasons without a loss, each with why nothing is lost.
 const NOISE: [(&str, &str); 13] = [
     (
         "NOT_SPECIFIED",

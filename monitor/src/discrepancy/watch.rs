@@ -5,7 +5,7 @@ use std::ops::Range;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The longest break that is none: a restart, or an upgrade.
+/// The longest break that does not count: a restart, or an upgrade.
 const RESTART: SignedDuration = SignedDuration::from_secs(60);
 
 /// What is said of a time in which new flows found no room.

@@ -8,7 +8,7 @@ pub const PATH: &str = "/sys/kernel/btf/vmlinux";
 /// Why a description cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BtfError {
-    /// It ends early, or is none.
+    /// It ends early, or is not BTF.
     #[error("the kernel's description of its types is damaged")]
     Damaged,
     /// It does not have a field.
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(btf.arguments("inet_sock_set_state"), Some(3));
         assert_eq!(btf.arguments("no_such_tracepoint"), None);
         assert!(btf.function("bpf_cast_to_kern_ctx") > Some(0));
-        // A struct is none.
+        // A struct is not one.
         assert_eq!(btf.function("sk_buff"), None);
         let missing = btf.offset("sk_buff", "colour").unwrap_err();
         assert_eq!(missing.to_string(), "this kernel has no sk_buff.colour");

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_lies_about_its_length_is_none() {
+    fn a_message_that_lies_about_its_length_is_refused() {
         let mut bytes = [0_u8; 24];
         bytes[0] = 24;
         assert_eq!(message(&bytes).map(|(_, body, rest)| (body.len(), rest.len())), Some((8, 0)));

@@ -59,7 +59,7 @@ pub enum Place {
 ///
 /// # Errors
 ///
-/// The first list could not be had. Later failures are mended by asking again.
+/// The first list could not be had. Later failures are fixed by asking again.
 pub async fn watch_interfaces() -> Result<watch::Receiver<Interfaces>, rtnetlink::Error> {
     let (connection, handle, mut messages) = subscribe()?;
     tokio::spawn(connection);

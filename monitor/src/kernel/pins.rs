@@ -33,7 +33,7 @@ pub struct Pins {
     _lock: Flock<fs::File>,
 }
 
-/// What a map has to be like to be taken over: the kernel would let any other be used, and be written
+/// What a map has to be like to be used again: the kernel would let any other be used, and be written
 /// past its end.
 struct Layout {
     name: &'static str,

@@ -258,7 +258,7 @@ pub fn blind_spots(report: &Report) -> Vec<String> {
     reasons
 }
 
-/// Whether packets were left out because they are none of this host's.
+/// Whether packets were left out because they do not belong to this host.
 fn is_of_others(what: &str) -> bool {
     [Loss::OtherMachine, Loss::Forwarded].iter().any(|loss| loss.name() == what)
 }

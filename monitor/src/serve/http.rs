@@ -43,9 +43,9 @@ struct Latest {
 /// How the config was last read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reload {
-    /// Whether it was taken over.
+    /// Whether it was applied.
     pub successful: bool,
-    /// When one was last taken over.
+    /// When one was last applied.
     pub last_success: Timestamp,
 }
 

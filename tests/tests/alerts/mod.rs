@@ -172,7 +172,7 @@ fn what_fails_is_told_and_seen_on_every_panel() {
     });
 
     beside_backups(&pair, || {
-        blocked_is_told_until_it_is_mended(&pair, &daemon, &monitoring);
+        blocked_is_told_until_it_is_fixed(&pair, &daemon, &monitoring);
         every_other_failure_fires(&pair, &daemon, &monitoring, &dns);
         session.breaks(&monitoring);
         daemon_that_hangs_is_told(&daemon, &monitoring);
@@ -197,7 +197,7 @@ fn what_fails_is_told_and_seen_on_every_panel() {
     assert_eq!(empty, [], "queries that never gave anything");
 }
 
-fn blocked_is_told_until_it_is_mended(
+fn blocked_is_told_until_it_is_fixed(
     pair: &Pair,
     daemon: &Daemon<'_>,
     monitoring: &Monitoring<'_>,

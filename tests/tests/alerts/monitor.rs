@@ -51,7 +51,7 @@ pub(super) fn daemon_that_is_gone_silences_its_flows(
         let inhibited = names(&monitoring.inhibited());
         if inhibited.contains(FLOW) { Ok(()) } else { Err(inhibited) }
     });
-    // The series of the flows have ended: nothing is mended, and nobody is told so.
+    // The series of the flows have ended: nothing is fixed, and nobody is told so.
     until("the flows' alerts to end", SOON, || {
         let left = [names(&monitoring.firing()), names(&monitoring.inhibited())];
         if left.iter().any(|alerts| alerts.contains(FLOW)) { Err(left) } else { Ok(()) }

@@ -117,7 +117,7 @@ until_is "the journal" "ok local-firewall-in" eval 'echo $(told BACKUPFLOW_VERDI
 told MESSAGE | grep -q 'blocked for [0-9]*s, local-firewall-in, is over' || fail "$(told MESSAGE)"
 kill $listener
 
-step "reload: one with faults fails and changes nothing, a good one is taken over"
+step "reload: one with faults fails and changes nothing, a good one is applied"
 main=$(show MainPID)
 echo 'colour = 1' >> /etc/backupflow/config.toml
 systemctl reload backupflow 2> /dev/null && fail "a reload with faults succeeded"

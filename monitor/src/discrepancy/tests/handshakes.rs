@@ -21,7 +21,7 @@ impl Bench {
         self.flow(agent()).outcomes = vec![(Outcome::Established, Happened { times, last })];
     }
 
-    /// A session that is open: its packets are none of an attempt.
+    /// A session that is open: its packets belong to no attempt.
     fn goes_on_beside(&mut self) {
         let wire = &mut self.flow(agent()).wire;
         wire.received.packets += 1;

@@ -56,7 +56,7 @@ fn traps_that_leave_are_ok_and_end_their_refusal() {
     bench.transmit(trap, data);
     bench.port_unreachable(trap);
     assert_eq!(bench.verdict(TRAP), (Verdict::Refused, Some(Cause::RemoteRefused)));
-    // No word on the next one is none for it: errors are limited.
+    // Silence about the next one does not clear it: errors are limited.
     bench.wait(1);
     bench.transmit(trap, data);
     bench.verdict(TRAP);

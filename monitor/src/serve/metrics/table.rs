@@ -18,12 +18,12 @@ pub const METRICS: [(&str, MetricType, &str); 37] = [
     (
         "backupflow_config_last_reload_successful",
         MetricType::GAUGE,
-        "Whether the config was taken over when it was last read.",
+        "Whether the config was applied when it was last read.",
     ),
     (
         "backupflow_config_last_reload_success_timestamp_seconds",
         MetricType::GAUGE,
-        "When a config was last taken over.",
+        "When a config was last applied.",
     ),
     (
         "backupflow_connections_total",

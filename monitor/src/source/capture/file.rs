@@ -58,7 +58,7 @@ impl Place {
 /// Why a file gives no frame, or no more.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is none.
+    /// It is not a capture.
     #[error("this is no pcap or pcapng file")]
     NoCapture,
     /// It ends within a frame.
