@@ -73,6 +73,12 @@ impl Heading {
         }
     }
 
+    /// The end of a packet that is this host: of what it sends itself, that which is not the peer.
+    #[inline(always)]
+    pub const fn own_end(self, path: Path) -> End {
+        self.ends(path).0.other()
+    }
+
     /// Whether the packet counts as received. Of what the host sends itself, that is what goes to the
     /// service.
     #[inline(always)]

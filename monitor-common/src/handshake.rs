@@ -2,7 +2,8 @@
 
 use crate::{
     FlowKey,
-    packet::{ACK, FIN, RST, SYN, SYN_ACK},
+    attribution::Heading,
+    packet::{ACK, Bytes, FIN, Packet, RST, SYN, SYN_ACK},
 };
 
 /// What became of an attempt.
@@ -132,6 +133,22 @@ pub enum Step {
 }
 
 impl Segment {
+    /// That of a TCP packet with these flags. `None` where it is cut short.
+    #[inline(always)]
+    pub fn of<B: Bytes + ?Sized>(
+        bytes: &B,
+        packet: &Packet,
+        flags: u8,
+        heading: Heading,
+    ) -> Option<Self> {
+        Some(Self {
+            to_service: matches!(heading, Heading::ToService),
+            flags,
+            sequence: packet.tcp_sequence(bytes)?,
+            has_data: packet.has_data(bytes)?,
+        })
+    }
+
     /// Whether it asks for a connection.
     #[inline(always)]
     pub const fn is_opening(self) -> bool {
@@ -197,6 +214,15 @@ impl Handshake {
             _ => {}
         }
         Step::Open
+    }
+
+    /// When it ended in that way, as of now: one that was used without a word, when its use began.
+    #[inline(always)]
+    pub const fn ended_at(&self, end: AttemptEnd, now: u64) -> u64 {
+        match (end, self.acknowledged) {
+            (AttemptEnd::Completed, used @ 1..) => used,
+            _ => now,
+        }
     }
 
     /// What it is if nothing more comes.

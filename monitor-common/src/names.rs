@@ -23,7 +23,9 @@ pub const OFFSETS: &str = "OFFSETS";
 pub const LOST: &str = "LOST";
 /// The section, and so the map, that holds the documented ports ([`PortBits`](crate::ports::PortBits)).
 pub const DOCUMENTED_PORTS: &str = ".data.ports";
-/// The section, and so the map, that holds the local port of the daemon's own probes, a `u64`.
+/// The section, and so the map, that holds the daemon's own local ports, a `u64`. From
+/// the lowest bit: the TCP port of its probes (16), 0 for none; the first UDP port of its questions for names (16), and
+/// how many there are (16).
 pub const PROBE_PORT: &str = ".data.probe";
 /// The section, and so the map, that holds the host's own addresses
 /// ([`OwnAddresses`](crate::OwnAddresses)).

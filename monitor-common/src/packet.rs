@@ -133,6 +133,17 @@ pub enum End {
     Destination,
 }
 
+impl End {
+    /// The other one.
+    #[inline(always)]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
+        }
+    }
+}
+
 /// Finds the headers of a packet.
 #[inline(always)]
 pub fn locate<B: Bytes + ?Sized>(bytes: &B, link: Link) -> Result<Packet, Skip> {

@@ -181,8 +181,7 @@ fn note_open(key: &ConnectionKey, more: u64) {
 #[inline(always)]
 fn close(key: &ConnectionKey, handshake: &Handshake, end: AttemptEnd, now: u64) {
     let (began, segments) = (handshake.began, u64::from(handshake.segments));
-    let is_used = end == AttemptEnd::Completed && handshake.acknowledged != 0;
-    let last = if is_used { handshake.acknowledged } else { now };
+    let last = handshake.ended_at(end, now);
     if HANDSHAKES.remove(key).is_err() {
         return;
     }

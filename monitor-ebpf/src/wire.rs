@@ -290,20 +290,12 @@ impl<B: Bytes> Seen<'_, B> {
 
     #[inline(always)]
     fn follow(&self, flow: FlowKey, port: u16, heading: Heading) {
-        // Of what the host sends itself, the service's end.
-        let end = match (self.path, heading) {
-            (Path::Transmitted, _) | (Path::Loopback, Heading::FromService) => End::Source,
-            (Path::Received | Path::Loopback, _) => End::Destination,
-        };
-        let (Some(own), Some(sequence), Some(has_data)) = (
-            self.packet.address(self.bytes, end),
-            self.packet.tcp_sequence(self.bytes),
-            self.packet.has_data(self.bytes),
+        let (Some(own), Some(segment)) = (
+            self.packet.address(self.bytes, heading.own_end(self.path)),
+            Segment::of(self.bytes, &self.packet, self.flags, heading),
         ) else {
             return;
         };
-        let to_service = heading == Heading::ToService;
-        let segment = Segment { to_service, flags: self.flags, sequence, has_data };
         let interface = skb::interface(&self.context.skb);
         if let Some(scratch) = handshake::scratch(flow, own, port, segment, interface) {
             handshake::follow(scratch);

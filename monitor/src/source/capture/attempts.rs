@@ -81,14 +81,12 @@ fn open(handshake: &Handshake, own: IpAddr, port: u16) -> OpenAttempt {
 }
 
 fn close(attempts: &mut Attempts, handshake: &Handshake, end: AttemptEnd, now: u64) {
-    let is_used = end == AttemptEnd::Completed && handshake.acknowledged != 0;
-    let last = if is_used { handshake.acknowledged } else { now };
     let before = attempts.ended(end);
     let ended = Ended {
         times: before.times + 1,
         segments: before.segments + u64::from(handshake.segments),
         began: moment(handshake.began),
-        last: moment(last),
+        last: moment(handshake.ended_at(end, now)),
     };
     attempts.ended.retain(|(other, _)| *other != end);
     attempts.ended.push((end, ended));

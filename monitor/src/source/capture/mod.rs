@@ -146,9 +146,10 @@ impl Capture {
             (true, false) => Path::Transmitted,
             (false, _) => Path::Received,
         };
+        let at = |end| if end == End::Source { source } else { destination };
         let flow = |heading: Heading| {
             let (peer, side) = heading.ends(path);
-            let peer = if peer == End::Source { source } else { destination };
+            let peer = at(peer);
             let (service_port, _) = heading.ports(&packet);
             let loopback = path == Path::Loopback;
             FlowId { service_port, transport: packet.transport, side, loopback, peer }
@@ -170,14 +171,10 @@ impl Capture {
         *last = Some(frame.at);
         add(counters, frame.length, flags);
         if packet.transport == Transport::Tcp
-            && let (Some(sequence), Some(has_data)) =
-                (packet.tcp_sequence(frame.bytes), packet.has_data(frame.bytes))
+            && let Some(segment) = Segment::of(frame.bytes, &packet, flags, heading)
         {
-            let own =
-                if flow.peer == source && path != Path::Transmitted { destination } else { source };
+            let own = at(heading.own_end(path));
             let (_, port) = heading.ports(&packet);
-            let to_service = heading == Heading::ToService;
-            let segment = Segment { to_service, flags, sequence, has_data };
             self.handshakes.follow((flow, own, port), segment, frame.at, tally);
         }
     }
