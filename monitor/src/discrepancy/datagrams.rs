@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Attempt, Failure, evidence, moved_by, track::ANSWER_GRACE};
-use crate::observe::{FlowId, Side, Tally};
+use crate::observe::{FlowId, Tally};
 
 /// Questions in a row without an answer that are no accident: programs ask again after a loss.
 const ENOUGH: u64 = 3;
@@ -32,15 +32,9 @@ impl Datagrams {
         tally: &Tally,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let wire = &tally.wire;
-        let (questions, answers, last_question, last_answer) = match flow.side {
-            Side::Client => {
-                (&wire.transmitted, &wire.received, wire.last_transmitted, wire.last_received)
-            }
-            Side::Server => {
-                (&wire.received, &wire.transmitted, wire.last_received, wire.last_transmitted)
-            }
-        };
+        let (wire, side) = (&tally.wire, flow.side);
+        let (questions, answers) = (wire.requests(side), wire.answers(side));
+        let (last_question, last_answer) = (wire.last_request(side), wire.last_answer(side));
         let stopped = evidence::answers_lost_after_the_wire(tally, flow.side);
         let delivered = answers.packets.saturating_sub(stopped);
         let is_answered = delivered > self.delivered && questions.packets > 0;

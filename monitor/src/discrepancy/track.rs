@@ -14,9 +14,7 @@ use super::{
     moved_by,
     scan::WITHIN,
 };
-use crate::observe::{
-    AttemptEnd, Counters, FlowId, OpenAttempt, Outcome, Route, Side, Tally, Transport,
-};
+use crate::observe::{AttemptEnd, Counters, FlowId, OpenAttempt, Outcome, Route, Tally, Transport};
 
 /// How long an attempt may go without an answer, from its own first SYN, and its asker without going on
 /// after one. The first retransmission comes after a second, the second after three.
@@ -198,7 +196,7 @@ impl Track {
         let completed = tally.attempts.ended(AttemptEnd::Completed);
         let established = tally.times(Outcome::Established);
         let before = std::mem::replace(&mut self.established, established);
-        let is_hidden = request(flow, tally).syn == 0
+        let is_hidden = tally.wire.requests(flow.side).syn == 0
             || self.before_the_wire.as_ref().is_some_and(|before| before.is_waiting());
         if completed.times > self.counted.completed
             && !evidence::is_cut_short(tally, flow.side, completed.began)
@@ -215,13 +213,14 @@ impl Track {
     /// Connections that are open: both ends talk, and nothing opens.
     fn note_open_connections(&mut self, flow: &FlowId, tally: &Tally) {
         let counted = |counters: &Counters| [counters.packets, counters.syn, counters.syn_ack];
-        let seen = [counted(request(flow, tally)), counted(answer(flow, tally))];
+        let seen =
+            [counted(tally.wire.requests(flow.side)), counted(tally.wire.answers(flow.side))];
         let before = std::mem::replace(&mut self.seen, seen);
         let goes_on =
             |now: [u64; 3], before: [u64; 3]| now[0] > before[0] && now[1..] == before[1..];
         let is_opening = tally.attempts.open.iter().any(|attempt| attempt.acknowledged.is_none());
         if goes_on(seen[0], before[0]) && goes_on(seen[1], before[1]) && !is_opening {
-            self.last_success = self.last_success.max(last_answer(flow, tally));
+            self.last_success = self.last_success.max(tally.wire.last_answer(flow.side));
         }
     }
 
@@ -342,29 +341,6 @@ impl Track {
     /// the last answer was one does not follow from totals.
     pub fn forget_until(&mut self, moment: Option<Timestamp>) {
         self.last_success.take_if(|success| Some(*success) <= moment);
-    }
-}
-
-/// What goes to the service.
-const fn request<'a>(flow: &FlowId, tally: &'a Tally) -> &'a Counters {
-    match flow.side {
-        Side::Client => &tally.wire.transmitted,
-        Side::Server => &tally.wire.received,
-    }
-}
-
-/// What comes from the service.
-const fn answer<'a>(flow: &FlowId, tally: &'a Tally) -> &'a Counters {
-    match flow.side {
-        Side::Client => &tally.wire.received,
-        Side::Server => &tally.wire.transmitted,
-    }
-}
-
-const fn last_answer(flow: &FlowId, tally: &Tally) -> Option<Timestamp> {
-    match flow.side {
-        Side::Client => tally.wire.last_received,
-        Side::Server => tally.wire.last_transmitted,
     }
 }
 

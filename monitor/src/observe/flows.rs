@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     AttemptEnd, Attempts, Counters, Drop, Ended, FlowId, Happened, IcmpErrors, Odd, OpenAttempt,
-    Outcome, Tally, subtract,
+    Outcome, Side, Tally, subtract,
 };
 
 /// What was counted, by flow: a table for each kind of counts, since few flows have all of them. A tally
@@ -44,6 +44,38 @@ impl Wire {
     /// When the last packet was seen in either direction.
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.last_received.max(self.last_transmitted)
+    }
+
+    /// What goes to the service, from the side that this host is on.
+    pub const fn requests(&self, side: Side) -> &Counters {
+        match side {
+            Side::Client => &self.transmitted,
+            Side::Server => &self.received,
+        }
+    }
+
+    /// What comes from the service.
+    pub const fn answers(&self, side: Side) -> &Counters {
+        match side {
+            Side::Client => &self.received,
+            Side::Server => &self.transmitted,
+        }
+    }
+
+    /// When the last packet went to the service.
+    pub const fn last_request(&self, side: Side) -> Option<Timestamp> {
+        match side {
+            Side::Client => self.last_transmitted,
+            Side::Server => self.last_received,
+        }
+    }
+
+    /// When the last packet came from the service.
+    pub const fn last_answer(&self, side: Side) -> Option<Timestamp> {
+        match side {
+            Side::Client => self.last_received,
+            Side::Server => self.last_transmitted,
+        }
     }
 
     /// Packets in both directions.
@@ -315,7 +347,7 @@ fn take<'a, T>(rest: &mut &'a [(FlowId, T)], flow: FlowId) -> impl Iterator<Item
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::{Side, Transport};
+    use crate::observe::Transport;
 
     #[test]
     fn tallies_come_out_as_they_went_in() {
