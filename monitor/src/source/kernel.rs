@@ -173,7 +173,7 @@ impl KernelSource {
         }
         let evicted = self.evict(&mut flows, ages, now, is_stranger)?;
         self.keep_room(flows.wire().count(), room)?;
-        let routes = self.routes.find(&self.attachments, &self.asked, &flows, now);
+        let routes = self.routes.find(&self.attachments, &self.addresses, &self.asked, &flows, now);
         let is_followed = followed && now.duration_since(self.looked).abs() >= FOLLOW_EVERY;
         let looks = is_followed || is_troubled(&flows, now) || !self.sees_retransmissions();
         let (sessions, sessions_left_out) = if looks {

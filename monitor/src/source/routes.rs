@@ -7,7 +7,6 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use nix::ifaddrs::getifaddrs;
 
 use crate::{
     kernel::{Attachments, Found, Way, blocked_by_ipsec, route_to},
@@ -35,11 +34,12 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    /// The routes to peers: of flows with attempts that did not begin just now, and of those that are asked
-    /// for.
+    /// The routes to peers from a host with some addresses: of flows with attempts that did not begin just now,
+    /// and of those that are asked for.
     pub(super) fn find(
         &mut self,
         attachments: &Attachments,
+        addresses: &[IpAddr],
         asked: &BTreeSet<IpAddr>,
         flows: &Flows,
         now: Timestamp,
@@ -61,7 +61,7 @@ impl Routes {
             let found = if is_urgent {
                 route_to(&Way::to(peer))
             } else {
-                route_back(peer, own.get(&peer).copied())
+                route_back(peer, own.get(&peer).copied(), addresses)
             };
             match found {
                 // The kernel asks the policy with the route, and gives one error for both.
@@ -106,29 +106,16 @@ fn own_addresses(flows: &Flows, peers: &BTreeSet<IpAddr>) -> BTreeMap<IpAddr, Ip
     own.into_iter().map(|(peer, (_, address))| (peer, address)).collect()
 }
 
-/// The route to a peer from the address that it talks to. Where that is not known, there is none only if
-/// there is none from any: each can have a table of its own.
-fn route_back(peer: IpAddr, own: Option<IpAddr>) -> io::Result<Found> {
+/// The route to a peer from the address that it talks to. Where that is not known, there is none only if no
+/// address of this host has one: each can have a table of its own.
+fn route_back(peer: IpAddr, own: Option<IpAddr>, addresses: &[IpAddr]) -> io::Result<Found> {
     let from = |own: IpAddr| route_to(&Way { own: Some(own), ..Way::to(peer) });
     match own {
         Some(own) => from(own),
         None => route_to(&Way::to(peer)).or_else(|error| {
-            let addresses = local_addresses(peer.is_ipv4());
-            addresses.into_iter().find_map(|own| from(own).ok()).ok_or(error)
+            let addresses = addresses.iter().filter(|it| it.is_ipv4() == peer.is_ipv4());
+            let mut addresses = addresses.filter(|it| !it.is_loopback()).take(MOST_ADDRESSES);
+            addresses.find_map(|own| from(*own).ok()).ok_or(error)
         }),
     }
-}
-
-/// This host's addresses of one family, but for those of loopback.
-fn local_addresses(is_ipv4: bool) -> Vec<IpAddr> {
-    let Ok(all) = getifaddrs() else { return Vec::new() };
-    let addresses = all.filter_map(|interface| {
-        let address = interface.address?;
-        match address.as_sockaddr_in() {
-            Some(address) => Some(IpAddr::V4(address.ip())),
-            None => address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())),
-        }
-    });
-    let of_family = addresses.filter(|it| it.is_ipv4() == is_ipv4 && !it.is_loopback());
-    of_family.take(MOST_ADDRESSES).collect()
 }
