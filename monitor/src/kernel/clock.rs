@@ -1,23 +1,20 @@
 //! Turns the jiffies of the programs into time.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aya::{
     maps::{Array, MapData},
-    programs::{SchedClassifier, TestRun as _, TestRunOptions},
+    programs::SchedClassifier,
 };
 use monitor_common::{ClockReading, names};
 
-use super::Error;
+use super::{Error, object::run};
 
 /// Every tick rate that Linux has on the architectures that it has eBPF for, in ticks a second.
 const RATES: [u64; 6] = [100, 128, 250, 256, 300, 1000];
 
 /// How long two readings lie apart at least, so that the rates are told apart.
 const APART: Duration = Duration::from_millis(120);
-
-/// A packet that `BPF_PROG_TEST_RUN` takes.
-pub(super) const PACKET: [u8; 64] = [0; 64];
 
 #[repr(transparent)]
 #[derive(Clone, Copy)]
@@ -55,12 +52,7 @@ impl Clock {
     }
 
     fn read(&self, program: &SchedClassifier) -> Result<ClockReading, Error> {
-        let mut options = TestRunOptions::new();
-        options.data_in = Some(&PACKET);
-        program.test_run(options).map_err(|source| Error::Program {
-            name: names::READ_CLOCK,
-            source: Arc::new(source),
-        })?;
+        run(program, names::READ_CLOCK)?;
         let reading =
             self.map.get(&0, 0).map_err(|source| Error::Map { name: names::CLOCK, source })?;
         Ok(reading.0)

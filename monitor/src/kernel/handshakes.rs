@@ -1,11 +1,9 @@
 //! The open handshakes, and what became of those that ended.
 
-use std::sync::Arc;
-
 use aya::{
     Ebpf,
     maps::{Array, MapData},
-    programs::{SchedClassifier, TestRun as _, TestRunOptions},
+    programs::SchedClassifier,
 };
 use monitor_common::{
     AttemptCounts, AttemptEnd, ConnectionKey, FlowKey, Handshake, handshake::Ending, names,
@@ -13,8 +11,7 @@ use monitor_common::{
 
 use super::{
     Error, SharedMap,
-    clock::PACKET,
-    object::{program, take},
+    object::{map, program, run, take},
 };
 
 /// The maps of attempts.
@@ -45,13 +42,10 @@ impl std::fmt::Debug for Handshakes {
 
 impl Handshakes {
     pub(super) fn of(ebpf: &mut Ebpf) -> Result<Self, Error> {
-        let ending = take(ebpf, names::ENDING)?
-            .try_into()
-            .map_err(|source| Error::Map { name: names::ENDING, source })?;
         Ok(Self {
             open: SharedMap::new(names::HANDSHAKES, take(ebpf, names::HANDSHAKES)?)?,
             ended: SharedMap::new(names::ATTEMPTS, take(ebpf, names::ATTEMPTS)?)?,
-            ending,
+            ending: map(ebpf, names::ENDING)?,
         })
     }
 
@@ -66,12 +60,7 @@ impl Handshakes {
             self.ending
                 .set(0, PlainEnding(Ending { key, end: end as u64 }), 0)
                 .map_err(|source| Error::Map { name: names::ENDING, source })?;
-            let mut options = TestRunOptions::new();
-            options.data_in = Some(&PACKET);
-            program.test_run(options).map_err(|source| Error::Program {
-                name: names::END_HANDSHAKE,
-                source: Arc::new(source),
-            })?;
+            run(program, names::END_HANDSHAKE)?;
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::{net::IpAddr, ops::Range, sync::Arc};
 
 use aya::{
     Ebpf, EbpfLoader, include_bytes_aligned,
-    maps::{Array, HashMap, Map, MapData, PerCpuArray},
-    programs::{CgroupSkb, Program, ProgramError, SchedClassifier},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray},
+    programs::{CgroupSkb, Program, ProgramError, SchedClassifier, TestRun as _, TestRunOptions},
 };
 use monitor_common::{
     AttemptEnd, ConnectionCounts, ConnectionKey, DropCounts, DropKey, EventCounts, EventKey,
@@ -76,12 +76,12 @@ pub struct Object {
     lost: PerCpuArray<MapData, u64>,
     ports: Array<MapData, PortBits>,
     probe_port: Array<MapData, u64>,
+    /// What is in it.
+    own_ports: u64,
     own: Array<MapData, PlainOwn>,
     own_table: Box<PlainOwn>,
     listed: HashMap<MapData, [u64; 2], u8>,
     room: Array<MapData, i64>,
-    /// What is in it.
-    own_ports: u64,
     clock: Clock,
 }
 
@@ -126,38 +126,16 @@ impl Object {
                 .load()
                 .map_err(|source| Error::Program { name, source: Arc::new(source) })?;
         }
-        let map = |ebpf: &mut Ebpf, name| CountMap::new(name, take(ebpf, name)?, flows);
-        let flow_map = map(&mut ebpf, names::FLOWS)?;
-        let sockets = map(&mut ebpf, names::SOCKETS)?;
+        let flow_map = CountMap::new(names::FLOWS, take(&mut ebpf, names::FLOWS)?, flows)?;
+        let sockets = CountMap::new(names::SOCKETS, take(&mut ebpf, names::SOCKETS)?, flows)?;
         let drops = CountMap::new(names::DROPS, take(&mut ebpf, names::DROPS)?, flows)?;
         let connections =
             CountMap::new(names::CONNECTIONS, take(&mut ebpf, names::CONNECTIONS)?, flows)?;
         let events = CountMap::new(names::EVENTS, take(&mut ebpf, names::EVENTS)?, flows)?;
-        let lost = take(&mut ebpf, names::LOST)?
-            .try_into()
-            .map_err(|source| Error::Map { name: names::LOST, source })?;
-        let ports = take(&mut ebpf, names::DOCUMENTED_PORTS)?
-            .try_into()
-            .map_err(|source| Error::Map { name: names::DOCUMENTED_PORTS, source })?;
-        let probe_port = take(&mut ebpf, names::PROBE_PORT)?
-            .try_into()
-            .map_err(|source| Error::Map { name: names::PROBE_PORT, source })?;
-        let own = take(&mut ebpf, names::OWN_ADDRESSES)?
-            .try_into()
-            .map_err(|source| Error::Map { name: names::OWN_ADDRESSES, source })?;
         let handshakes = Handshakes::of(&mut ebpf)?;
-        let listed = take(&mut ebpf, names::LISTED)?
-            .try_into()
-            .map_err(|source| Error::Map { name: names::LISTED, source })?;
-        let room = take(&mut ebpf, names::ROOM)?
-            .try_into()
-            .map_err(|source| Error::Map { name: names::ROOM, source })?;
-        let clock_map = take(&mut ebpf, names::CLOCK)?
-            .try_into()
-            .map_err(|source| Error::Map { name: names::CLOCK, source })?;
+        let clock_map = map(&mut ebpf, names::CLOCK)?;
         let clock = Clock::start(clock_map, program(&mut ebpf, names::READ_CLOCK)?)?;
         Ok(Self {
-            ebpf,
             flows: flow_map,
             sockets,
             drops,
@@ -166,15 +144,16 @@ impl Object {
             handshakes,
             reasons,
             offsets: known,
-            lost,
-            ports,
-            probe_port,
-            own,
-            own_table: Box::new(PlainOwn(OwnAddresses::UNUSED)),
-            listed,
-            room,
+            lost: map(&mut ebpf, names::LOST)?,
+            ports: map(&mut ebpf, names::DOCUMENTED_PORTS)?,
+            probe_port: map(&mut ebpf, names::PROBE_PORT)?,
             own_ports: 0,
+            own: map(&mut ebpf, names::OWN_ADDRESSES)?,
+            own_table: Box::new(PlainOwn(OwnAddresses::UNUSED)),
+            listed: map(&mut ebpf, names::LISTED)?,
+            room: map(&mut ebpf, names::ROOM)?,
             clock,
+            ebpf,
         })
     }
 
@@ -334,6 +313,25 @@ pub(super) fn program<'a>(
 
 pub(super) fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, Error> {
     ebpf.take_map(name).ok_or(Error::Missing(name))
+}
+
+/// A map of the object, as the type that it has.
+pub(super) fn map<T: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<T, Error> {
+    take(ebpf, name)?.try_into().map_err(|source| Error::Map { name, source })
+}
+
+/// Runs a program that is attached nowhere.
+pub(super) fn run(program: &SchedClassifier, name: &'static str) -> Result<(), Error> {
+    /// The kernel takes no shorter packet.
+    const PACKET: [u8; 64] = [0; 64];
+
+    let mut options = TestRunOptions::new();
+    options.data_in = Some(&PACKET);
+    let result = program.test_run(options);
+    result.map(drop).map_err(|source| Error::Program { name, source: Arc::new(source) })
 }
 
 #[cfg(test)]
