@@ -53,7 +53,7 @@ pub use http::Response;
 pub use kills::{Kills, kills};
 pub use monitoring::{Monitoring, MonitoringFiles};
 pub use namespace::{Counted, Namespace};
-pub use net::{FAR4, GUEST4, HOST4, HOST6, PEER4, PEER6, Pair, Routed, at};
+pub use net::{CONTAINER4, FAR4, GUEST4, HOST4, HOST6, Hosting, PEER4, PEER6, Pair, Routed, at};
 pub use programs::{Program, RunCounts};
 pub use raw::RawSocket;
 pub use report::{

@@ -119,6 +119,51 @@ impl Default for Routed {
     }
 }
 
+/// The host, a peer at its `eth0`, and a container behind it at `veth1`. No address is translated yet.
+#[derive(Debug)]
+pub struct Hosting {
+    /// Where the daemon watches.
+    pub host: Namespace,
+    /// The other machine.
+    pub peer: Namespace,
+    /// What the host passes packets on for.
+    pub container: Namespace,
+}
+
+/// The container's address.
+pub const CONTAINER4: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 0, 2));
+
+impl Hosting {
+    /// A new one, that passes everything on.
+    pub fn new() -> Self {
+        let [host, peer, container] = ["host", "peer", "container"].map(Namespace::new);
+        let gate = IpAddr::from([172, 30, 0, 1]);
+        join(&host, "eth0", HOST_MAC, &peer, "eth0", PEER_MAC);
+        join(&host, "veth1", NEAR_MAC, &container, "eth0", FAR_MAC);
+        host.ip(&format!(
+            "address add {HOST4}/24 dev eth0\naddress add {gate}/24 dev veth1\n{}{}",
+            neighbours("eth0", PEER_MAC, &[PEER4]),
+            neighbours("veth1", FAR_MAC, &[CONTAINER4]),
+        ));
+        peer.ip(&format!(
+            "address add {PEER4}/24 dev eth0\n{}",
+            neighbours("eth0", HOST_MAC, &[HOST4])
+        ));
+        container.ip(&format!(
+            "address add {CONTAINER4}/24 dev eth0\n{}route add default via {gate}",
+            neighbours("eth0", NEAR_MAC, &[gate]),
+        ));
+        host.sysctl("net/ipv4/ip_forward", "1");
+        Self { host, peer, container }
+    }
+}
+
+impl Default for Hosting {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 const NEAR_MAC: [u8; 6] = [2, 0, 0, 0, 0, 3];
 const FAR_MAC: [u8; 6] = [2, 0, 0, 0, 0, 4];
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tests::{
-    AGENT, Daemon, Flow, HOST4, HOST6, Namespace, Open, PEER4, PEER6, Tun, Wire, config, frame,
-    listen,
+    AGENT, CONTAINER4, Daemon, Flow, HOST4, HOST6, Hosting, Namespace, Open, PEER4, PEER6, Tun,
+    Wire, config, frame, listen,
     net::{HOST_MAC, PEER_MAC, join, neighbours},
     segments, udp_socket,
 };
@@ -128,30 +128,13 @@ fn forwarded_by_a_bridge_is_nobodys() {
 
 #[test]
 fn forwarded_to_a_container_counts_once_as_the_clients() {
-    let (host, peer, guest) =
-        (Namespace::new("host"), Namespace::new("peer"), Namespace::new("guest"));
-    join(&host, "eth0", HOST_MAC, &peer, "eth0", PEER_MAC);
-    join(&host, "veth1", [2, 0, 0, 0, 0, 0xc1], &guest, "eth0", B_MAC);
-    host.ip(&format!(
-        "address add 10.20.0.1/24 dev eth0\naddress add 172.30.0.1/24 dev veth1\n{}{}",
-        neighbours("eth0", PEER_MAC, &[PEER4]),
-        neighbours("veth1", B_MAC, &[GUEST]),
-    ));
-    peer.ip(&format!(
-        "address add 10.20.0.2/24 dev eth0\n{}",
-        neighbours("eth0", HOST_MAC, &[HOST4])
-    ));
-    guest.ip(&format!(
-        "address add 172.30.0.2/24 dev eth0\n{}route add default via 172.30.0.1",
-        neighbours("eth0", [2, 0, 0, 0, 0, 0xc1], &[IpAddr::V4(Ipv4Addr::new(172, 30, 0, 1))]),
-    ));
-    host.sysctl("net/ipv4/ip_forward", "1");
+    let Hosting { host, peer, container } = Hosting::new();
     host.nft(
-        "chain to_guest {\ntype nat hook prerouting priority dstnat\n\
+        "chain to_container {\ntype nat hook prerouting priority dstnat\n\
          iifname eth0 tcp dport 50051 dnat ip to 172.30.0.2\n}",
     );
     let daemon = Daemon::start(&host, config::SQL_SERVER);
-    let listener = listen(&guest, SocketAddr::new(GUEST, 50051));
+    let listener = listen(&container, SocketAddr::new(CONTAINER4, 50051));
     let open = Open::new(&peer, &listener, SocketAddr::new(HOST4, 50051));
     open.send(2_000_000, 50_000);
     let sent = open.close();
@@ -160,5 +143,3 @@ fn forwarded_to_a_container_counts_once_as_the_clients() {
     assert_eq!(AGENT.find(&report).evidence.peers_seen, 1);
     assert_eq!(report.unexpected_total, 0, "{:?}", report.unexpected);
 }
-
-const GUEST: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 0, 2));

@@ -6,11 +6,11 @@ use std::{
 };
 
 use tests::{
-    AGENT, CLUSTER, DEADLINE, Daemon, Flow, GUEST4, HOST4, HOST6, Namespace, PEER4, PEER6, Pair,
-    RawSocket, at, attempt, config,
+    AGENT, CLUSTER, DEADLINE, Daemon, Flow, GUEST4, HOST4, HOST6, Hosting, Namespace, PEER4, PEER6,
+    Pair, RawSocket, at, attempt, config,
     frame::{self, IPV4, SYN, TCP, ethernet, ipv4},
     listen,
-    net::{GUEST6, HOST_MAC, PEER_MAC, join, neighbours},
+    net::{GUEST6, HOST_MAC, neighbours},
     turned_away,
 };
 
@@ -73,41 +73,13 @@ fn translated_destination_of_this_host_works() {
     completed(&daemon, CLUSTER, 6);
 }
 
-/// A host with a container behind its address.
-fn with_container() -> (Namespace, Namespace, Namespace) {
-    let (host, peer, container) =
-        (Namespace::new("host"), Namespace::new("peer"), Namespace::new("container"));
-    join(&host, "eth0", HOST_MAC, &peer, "eth0", PEER_MAC);
-    join(&host, "veth1", GATE_MAC, &container, "eth0", CONTAINER_MAC);
-    host.ip(&format!(
-        "address add 10.20.0.1/24 dev eth0\naddress add 172.30.0.1/24 dev veth1\n{}{}",
-        neighbours("eth0", PEER_MAC, &[PEER4]),
-        neighbours("veth1", CONTAINER_MAC, &[CONTAINER]),
-    ));
-    peer.ip(&format!(
-        "address add 10.20.0.2/24 dev eth0\n{}",
-        neighbours("eth0", HOST_MAC, &[HOST4])
-    ));
-    container.ip(&format!(
-        "address add 172.30.0.2/24 dev eth0\n{}route add default via 172.30.0.1",
-        neighbours("eth0", GATE_MAC, &[GATE]),
-    ));
-    host.sysctl("net/ipv4/ip_forward", "1");
+#[test]
+fn attempts_of_a_container_are_not_the_hosts() {
+    let Hosting { host, peer, container } = Hosting::new();
     host.nft(
         "chain out {\ntype nat hook postrouting priority srcnat\n\
          ip saddr 172.30.0.0/24 oifname eth0 masquerade\n}",
     );
-    (host, peer, container)
-}
-
-const GATE_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xc1];
-const CONTAINER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0xc2];
-const GATE: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 0, 1));
-const CONTAINER: IpAddr = IpAddr::V4(Ipv4Addr::new(172, 30, 0, 2));
-
-#[test]
-fn attempts_of_a_container_are_not_the_hosts() {
-    let (host, peer, container) = with_container();
     let daemon = Daemon::start(&host, config::SQL_SERVER);
     // The container's works, the host never tries.
     uses(&container, &peer, at(PEER4, 11113), at(PEER4, 11113), 3);

@@ -256,6 +256,20 @@ pub struct Listening {
 }
 
 impl Listening {
+    /// One of TCP that waits all the time, for tests.
+    #[cfg(test)]
+    pub fn tcp(address: &str) -> Self {
+        Self {
+            transport: Transport::Tcp,
+            address: address.parse().unwrap(),
+            only_ipv6: false,
+            device: None,
+            is_full: false,
+            after: None,
+            until: None,
+        }
+    }
+
     /// Whether it waits now.
     pub const fn is_there(&self) -> bool {
         self.until.is_none()

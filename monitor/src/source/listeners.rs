@@ -80,27 +80,18 @@ mod tests {
 
     use super::*;
 
-    fn agent(address: &str) -> Listening {
-        Listening {
-            transport: Transport::Tcp,
-            address: address.parse().unwrap(),
-            only_ipv6: false,
-            device: None,
-            is_full: false,
-            after: None,
-            until: None,
-        }
-    }
-
     #[test]
     fn what_waited_is_known_for_each_moment() {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let at = |seconds: i64| start + seconds.seconds();
         let mut listeners = Listeners::default();
-        listeners.take_in(vec![agent("10.20.0.1:50051")], at(0));
+        listeners.take_in(vec![Listening::tcp("10.20.0.1:50051")], at(0));
         listeners.take_in(vec![], at(1));
-        listeners.take_in(vec![agent("127.0.0.1:50051")], at(2));
-        listeners.take_in(vec![agent("10.20.0.1:50051"), agent("127.0.0.1:50051")], at(3));
+        listeners.take_in(vec![Listening::tcp("127.0.0.1:50051")], at(2));
+        listeners.take_in(
+            vec![Listening::tcp("10.20.0.1:50051"), Listening::tcp("127.0.0.1:50051")],
+            at(3),
+        );
         let of = |seconds| {
             let there = listeners.known.iter().filter(|it| it.may_be_of(at(seconds)));
             there.map(|it| it.address.ip().to_string()).collect::<Vec<_>>()
@@ -117,7 +108,7 @@ mod tests {
         for second in 0..600_i64 {
             let now = start + second.seconds();
             let port = 1000 + second;
-            listeners.take_in(vec![agent(&format!("10.20.0.1:{port}"))], now);
+            listeners.take_in(vec![Listening::tcp(&format!("10.20.0.1:{port}"))], now);
         }
         assert_eq!(listeners.known.len(), MOST_GONE + 1);
         listeners.take_in(vec![], start + 30.hours());

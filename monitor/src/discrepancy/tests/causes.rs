@@ -34,18 +34,6 @@ fn asked(bench: &mut Bench, drop: Drop) -> (Verdict, Option<Cause>) {
     bench.verdict("agent-50051")
 }
 
-fn listening(address: &str) -> Listening {
-    Listening {
-        transport: Transport::Tcp,
-        address: address.parse().unwrap(),
-        only_ipv6: false,
-        device: None,
-        is_full: false,
-        after: None,
-        until: None,
-    }
-}
-
 /// The cause of an attempt that nothing took, with these listeners.
 fn refused_beside(listeners: impl Fn(Timestamp) -> Vec<Listening>) -> Option<Cause> {
     let mut bench = Bench::new();
@@ -120,15 +108,15 @@ fn last_segment_of_a_handshake_meets_a_full_queue() {
 #[test]
 fn nothing_listened() {
     assert_eq!(refused_beside(|_| vec![]), Some(Cause::NoListener));
-    let other_port = |_| vec![listening("127.0.0.1:50052")];
+    let other_port = |_| vec![Listening::tcp("127.0.0.1:50052")];
     assert_eq!(refused_beside(other_port), Some(Cause::NoListener));
     // It began, or ended, when the attempt was over or before it.
     let gone = |now: Timestamp| {
-        vec![Listening { until: Some(now - 2.seconds()), ..listening("127.0.0.1:50051") }]
+        vec![Listening { until: Some(now - 2.seconds()), ..Listening::tcp("127.0.0.1:50051") }]
     };
     assert_eq!(refused_beside(gone), Some(Cause::NoListener));
     let later = |now: Timestamp| {
-        vec![Listening { after: Some(now + 1.seconds()), ..listening("127.0.0.1:50051") }]
+        vec![Listening { after: Some(now + 1.seconds()), ..Listening::tcp("127.0.0.1:50051") }]
     };
     assert_eq!(refused_beside(later), Some(Cause::NoListener));
 }
@@ -136,11 +124,11 @@ fn nothing_listened() {
 #[test]
 fn what_listened_was_not_for_the_peer() {
     let elsewhere = [
-        listening("127.0.0.1:50051"),
-        listening("10.20.0.2:50051"),
-        listening("[fd00:20::1]:50051"),
-        Listening { only_ipv6: true, ..listening("[::]:50051") },
-        Listening { device: Some("eth1".into()), ..listening("0.0.0.0:50051") },
+        Listening::tcp("127.0.0.1:50051"),
+        Listening::tcp("10.20.0.2:50051"),
+        Listening::tcp("[fd00:20::1]:50051"),
+        Listening { only_ipv6: true, ..Listening::tcp("[::]:50051") },
+        Listening { device: Some("eth1".into()), ..Listening::tcp("0.0.0.0:50051") },
     ];
     for listener in elsewhere {
         let said = refused_beside(|_| vec![listener.clone()]);
@@ -154,13 +142,13 @@ fn what_listened_was_not_for_the_peer() {
 #[test]
 fn what_would_take_the_next_attempt_is_named() {
     let there = [
-        listening("10.20.0.1:50051"),
-        listening("0.0.0.0:50051"),
-        listening("[::]:50051"),
-        Listening { device: Some("eth0".into()), ..listening("0.0.0.0:50051") },
+        Listening::tcp("10.20.0.1:50051"),
+        Listening::tcp("0.0.0.0:50051"),
+        Listening::tcp("[::]:50051"),
+        Listening { device: Some("eth0".into()), ..Listening::tcp("0.0.0.0:50051") },
     ];
     for listener in there {
-        let said = refused_beside(|_| vec![listening("127.0.0.1:50051"), listener.clone()]);
+        let said = refused_beside(|_| vec![Listening::tcp("127.0.0.1:50051"), listener.clone()]);
         assert_eq!(said, Some(Cause::ListensAgain), "{listener:?}");
         let gone = |now| vec![Listening { until: Some(now), ..listener.clone() }];
         assert_eq!(refused_beside(gone), Some(Cause::NoListener), "{listener:?}");

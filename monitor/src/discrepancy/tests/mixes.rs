@@ -19,6 +19,16 @@ impl Bench {
         self.verdict("agent-50051")
     }
 
+    /// So often refused, and then works.
+    fn fails_in_turns(&mut self, times: usize) {
+        for _ in 0..times {
+            self.wait(10);
+            self.is_refused();
+            self.wait(10);
+            self.works();
+        }
+    }
+
     fn share(&mut self) -> Option<Share> {
         self.judge("agent-50051").failing.first().and_then(|failing| failing.share)
     }
@@ -38,12 +48,7 @@ fn a_fault_that_ends_is_over_at_once() {
 fn failures_with_successes_between_are_a_share() {
     let mut bench = Bench::new();
     bench.assess();
-    for _ in 0..3 {
-        bench.wait(10);
-        bench.is_refused();
-        bench.wait(10);
-        bench.works();
-    }
+    bench.fails_in_turns(3);
     assert_eq!(bench.verdict("agent-50051").0, Verdict::Degraded);
     assert_eq!(bench.share(), Some(Share { failed: 3, total: 6 }));
 }
@@ -51,12 +56,7 @@ fn failures_with_successes_between_are_a_share() {
 #[test]
 fn a_share_ends_when_enough_succeed_and_none_fails_for_long_enough() {
     let mut bench = Bench::new();
-    for _ in 0..2 {
-        bench.wait(10);
-        bench.is_refused();
-        bench.wait(10);
-        bench.works();
-    }
+    bench.fails_in_turns(2);
     for _ in 0..9 {
         bench.wait(60);
         assert_eq!(bench.verdict("agent-50051").0, Verdict::Degraded);
@@ -70,12 +70,7 @@ fn a_share_ends_when_enough_succeed_and_none_fails_for_long_enough() {
 #[test]
 fn a_share_of_which_nothing_succeeds_any_more_fails_wholly() {
     let mut bench = Bench::new();
-    for _ in 0..2 {
-        bench.wait(10);
-        bench.is_refused();
-        bench.wait(10);
-        bench.works();
-    }
+    bench.fails_in_turns(2);
     for _ in 0..4 {
         bench.wait(60);
         assert_eq!(bench.is_refused().0, Verdict::Degraded);
