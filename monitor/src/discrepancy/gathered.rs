@@ -30,6 +30,8 @@ pub(super) struct Gathered {
     pub(super) one_way: Option<Timestamp>,
     /// When this host last had an answer from a machine that may be a peer, of which no name is known.
     pub(super) with_unknown: Option<Timestamp>,
+    /// When attempts were last not followed.
+    pub(super) not_followed: Option<Timestamp>,
     pub(super) peers_seen: usize,
     pub(super) totals: Totals,
 }
@@ -58,6 +60,7 @@ impl Gathered {
         counts.take_in(tally, found.mirrored);
         self.peers_seen += usize::from(tally.wire.last_seen().is_some());
         self.succeed(found.peer, track.last_success);
+        self.not_followed = self.not_followed.max(track.last_not_followed());
         if flow.transport == Transport::Udp && track.last_success.is_none() {
             self.one_way = self.one_way.max(tally.wire.last_seen());
         }

@@ -82,6 +82,8 @@ pub struct Track {
     unsent_before: u64,
     before_the_wire: Option<Box<BeforeTheWire>>,
     not_sent: Option<Box<NotSent>>,
+    /// How many attempts were not followed, and when there were last more. Few flows have any.
+    not_followed: Option<Box<(u64, Option<Timestamp>)>>,
     established: u64,
     datagrams: Option<Box<Datagrams>>,
     layers: Layers,
@@ -124,6 +126,8 @@ impl Track {
             track.last_success = completed.last.filter(|_| !is_cut_short);
             track.history.remember(track.last_success);
             track.established = tally.times(Outcome::Established);
+            let not_followed = tally.attempts.odd.not_followed;
+            track.not_followed = (not_followed > 0).then(|| Box::new((not_followed, None)));
         }
         track
     }
@@ -156,6 +160,7 @@ impl Track {
     }
 
     fn follow(&mut self, flow: &FlowId, tally: &Tally, route: Option<&Route>, now: Timestamp) {
+        self.note_not_followed(tally, now);
         let success = self.new_success(flow, tally);
         let completed = tally.attempts.ended(AttemptEnd::Completed).times;
         let overdue: Vec<&OpenAttempt> = evidence::overdue(flow, tally, now).collect();
@@ -188,6 +193,18 @@ impl Track {
         } else {
             self.note_open_connections(flow, tally);
         }
+    }
+
+    fn note_not_followed(&mut self, tally: &Tally, now: Timestamp) {
+        let times = tally.attempts.odd.not_followed;
+        if times > self.not_followed.as_ref().map_or(0, |before| before.0) {
+            self.not_followed = Some(Box::new((times, Some(now))));
+        }
+    }
+
+    /// When there were last attempts of which it is not known what became of them.
+    pub(super) fn last_not_followed(&self) -> Option<Timestamp> {
+        self.not_followed.as_ref()?.1
     }
 
     /// When an attempt last succeeded, if one did since the last snapshot: by the wire, else by the sockets

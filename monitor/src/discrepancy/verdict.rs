@@ -118,6 +118,12 @@ impl Sight {
         {
             return unknown(reason.to_owned());
         }
+        if recent(gathered.not_followed) {
+            return unknown(
+                "too many attempts were open at a time: what became of some is not known"
+                    .to_owned(),
+            );
+        }
         if matches!(absence, Absence::Overdue(_)) && recent(gathered.with_unknown) {
             return unknown(
                 "it was seen with addresses that a name among the peers may stand for: its answers change"

@@ -45,6 +45,22 @@ fn own_attempt_without_an_answer_is_blocked_beyond_this_host() {
 }
 
 #[test]
+fn flow_with_attempts_that_were_not_followed_is_unknown_until_the_next_success() {
+    let mut bench = Bench::new();
+    let agent = flow(Side::Server, "10.20.0.7", 50051);
+    // In an earlier run, which said so.
+    bench.flow(agent).attempts.odd.not_followed = 1;
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Idle, None));
+    bench.wait(1);
+    bench.flow(agent).attempts.odd.not_followed = 2;
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Unknown, None));
+    bench.wait(60);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Unknown, None));
+    bench.accept(agent);
+    assert_eq!(bench.verdict("agent-50051"), (Verdict::Ok, None));
+}
+
+#[test]
 fn reset_in_answer_is_refused_at_once() {
     let mut bench = Bench::new();
     let vdi = flow(Side::Client, "10.20.0.7", 11113);
