@@ -141,12 +141,9 @@ impl Segment {
         flags: u8,
         heading: Heading,
     ) -> Option<Self> {
-        Some(Self {
-            to_service: matches!(heading, Heading::ToService),
-            flags,
-            sequence: packet.tcp_sequence(bytes)?,
-            has_data: packet.has_data(bytes)?,
-        })
+        let (sequence, has_data) = (packet.tcp_sequence(bytes), packet.has_data(bytes));
+        let to_service = matches!(heading, Heading::ToService);
+        Some(Self { to_service, flags, sequence: sequence?, has_data: has_data? })
     }
 
     /// Whether it asks for a connection.
@@ -219,10 +216,8 @@ impl Handshake {
     /// When it ended in that way, as of now: one that was used without a word, when its use began.
     #[inline(always)]
     pub const fn ended_at(&self, end: AttemptEnd, now: u64) -> u64 {
-        match (end, self.acknowledged) {
-            (AttemptEnd::Completed, used @ 1..) => used,
-            _ => now,
-        }
+        let is_used = matches!(end, AttemptEnd::Completed) && self.acknowledged != 0;
+        if is_used { self.acknowledged } else { now }
     }
 
     /// What it is if nothing more comes.
@@ -275,55 +270,10 @@ impl AttemptCounts {
     };
 }
 
-/// Slots in which open handshakes are counted by connection: where a slot says none, a segment that opens
-/// nothing is looked at no further.
-pub const OPEN_SLOTS: usize = 16 * 1024;
-/// Slots in which they are counted by flow, so that one flow cannot take the room of all.
-pub const CROWD_SLOTS: usize = 1024;
-
-/// Handshakes that can be open in the slot of a flow.
-pub const CROWD_LIMIT: u64 = 1024;
-
-/// How many handshakes are open, by the hash of what they belong to.
-#[repr(C)]
-#[derive(Debug)]
-pub struct OpenHandshakes {
-    /// By connection.
-    pub connections: [u64; OPEN_SLOTS],
-    /// By flow.
-    pub flows: [u64; CROWD_SLOTS],
-}
-
-#[expect(clippy::large_stack_arrays, reason = "a global of the programs, never on a stack")]
-impl OpenHandshakes {
-    /// None.
-    pub const ZERO: Self = Self { connections: [0; OPEN_SLOTS], flows: [0; CROWD_SLOTS] };
-}
-
-/// The slot of a connection: ports differ most between those that are open at the same time.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the highest bits are the slot")]
-pub const fn connection_slot(flow: &FlowKey, port: u16) -> usize {
-    let mixed = (flow.peer[1] ^ flow.service ^ (port as u64) << 40).wrapping_mul(MIXER);
-    (mixed >> (64 - OPEN_SLOTS.trailing_zeros())) as usize & (OPEN_SLOTS - 1)
-}
-
-/// The slot of a flow.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the highest bits are the slot")]
-pub const fn flow_slot(flow: &FlowKey) -> usize {
-    let mixed = (flow.peer[0].rotate_left(32) ^ flow.peer[1] ^ flow.service).wrapping_mul(MIXER);
-    (mixed >> (64 - CROWD_SLOTS.trailing_zeros())) as usize & (CROWD_SLOTS - 1)
-}
-
-/// An odd number without a pattern: 2⁶⁴ divided by the golden ratio.
-const MIXER: u64 = 0x9e37_79b9_7f4a_7c15;
-
 const _: () = {
     assert!(size_of::<ConnectionKey>() == 48 && align_of::<ConnectionKey>() == 8);
     assert!(size_of::<Handshake>() == 48 && align_of::<Handshake>() == 8);
     assert!(size_of::<AttemptCounts>() == 200 && align_of::<AttemptCounts>() == 8);
-    assert!(OPEN_SLOTS.is_power_of_two() && CROWD_SLOTS.is_power_of_two());
 };
 
 #[cfg(test)]
@@ -399,16 +349,5 @@ mod tests {
             assert_eq!((end as u8, AttemptEnd::from_byte(number)), (number, Some(end)));
         }
         assert_eq!(AttemptEnd::from_byte(5), None);
-    }
-
-    #[test]
-    fn slots_are_spread() {
-        let flow = FlowKey { peer: [0, 0x0100_140a_ffff_0000], service: 0x0106_c383 };
-        let mut seen = std::collections::BTreeSet::new();
-        for port in 32768..33768 {
-            seen.insert(connection_slot(&flow, port));
-        }
-        assert!(seen.len() > 900, "{}", seen.len());
-        assert!(flow_slot(&flow) < CROWD_SLOTS);
     }
 }

@@ -27,6 +27,7 @@ pub mod names;
 pub mod own;
 pub mod packet;
 pub mod ports;
+pub mod slots;
 
 pub use connections::{ConnectionCounts, Outcome};
 pub use drops::{DropCounts, DropKey, Place};

@@ -135,6 +135,7 @@ pub enum End {
 
 impl End {
     /// The other one.
+    #[must_use]
     #[inline(always)]
     pub const fn other(self) -> Self {
         match self {

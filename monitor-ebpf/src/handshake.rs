@@ -19,8 +19,9 @@ use aya_ebpf::{
 };
 use monitor_common::{
     AttemptCounts, AttemptEnd, ConnectionKey, FlowKey, Handshake, Loss,
-    handshake::{CROWD_LIMIT, Ending, OpenHandshakes, Segment, Step, connection_slot, flow_slot},
+    handshake::{Ending, Segment, Step},
     packet::SYN_ACK,
+    slots::{CROWD_LIMIT, OpenHandshakes, connection_slot, flow_slot},
 };
 
 use crate::{

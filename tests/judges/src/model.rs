@@ -9,10 +9,11 @@ use monitor::observe::PortSet;
 use monitor_common::{
     AttemptCounts, AttemptEnd, ConnectionKey, Counters, Event, EventKey, FlowCounts, FlowKey,
     Handshake, IcmpKind, Loss, Side, Transport,
-    handshake::{Segment, Step, connection_slot},
+    handshake::{Segment, Step},
     icmp::{self, IcmpError},
     names,
     packet::{self, End, FIN, Link, Packet, RST, SYN, SYN_ACK, Skip},
+    slots::connection_slot,
 };
 
 use crate::frames::Sent;
