@@ -7,6 +7,7 @@ mod attempts;
 mod flows;
 mod ports;
 mod session;
+mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -16,11 +17,12 @@ use std::{
 };
 
 pub use attempts::{Attempts, Ended, Odd, OpenAttempt, StrayAnswer};
-pub use flows::{Flows, Sockets, What, Wire};
+pub use flows::{Flows, What};
 use jiff::Timestamp;
 pub use monitor_common::{AttemptEnd, Counters, IcmpKind, Loss, Outcome, Side, Transport};
 pub use ports::PortSet;
 pub use session::Session;
+pub use wire::{Sockets, Wire};
 
 /// What identifies an observed flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
