@@ -3,6 +3,8 @@
 /// Which end of a flow this host is.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Side {
     /// The host connects to the service port of a peer.
     Client = 0,
@@ -24,6 +26,8 @@ impl Side {
 /// A transport with service ports, by its IP protocol number.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum Transport {
     /// Transmission Control Protocol.
     Tcp = 6,
@@ -123,6 +127,7 @@ impl FlowKey {
 /// What was counted in one direction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Counters {
     /// Packets on the wire: the segments of a coalesced packet count one by one.
     pub packets: u64,

@@ -9,6 +9,8 @@ use crate::{
 /// What became of an attempt.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum AttemptEnd {
     /// Answered, and used: a byte of data passed, or the connection stayed open, or ended in good order.
     Completed = 0,

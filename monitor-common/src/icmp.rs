@@ -7,6 +7,8 @@ use crate::packet::{self, Bytes, Link, Packet, Skip, Version};
 /// What an ICMP error says.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "kebab-case"))]
 pub enum IcmpKind {
     /// The network, the machine or the protocol cannot be reached.
     Unreachable = 0,

@@ -82,18 +82,9 @@ pub struct Key {
     /// Id of the flow.
     pub flow: String,
     /// Which end this host is.
-    #[serde(with = "SideName")]
     pub side: Side,
     /// Role of the peers.
     pub peer_group: String,
-}
-
-/// A side in a file: the contract with the kernel programs knows no files.
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Side", rename_all = "kebab-case")]
-enum SideName {
-    Client,
-    Server,
 }
 
 /// The peers of an expectation.
