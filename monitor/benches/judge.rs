@@ -145,6 +145,7 @@ fn snapshot(taken: Timestamp, flows: usize, systems: usize) -> Snapshot {
     };
     let flows: Flows = (0..flows).map(|number| (flow(number), tally.clone())).collect();
     Snapshot {
+        counting: None,
         taken,
         entries: flows.wire().count(),
         flows,

@@ -98,11 +98,16 @@ impl Daemon {
         let ports = documented_ports(&plan.expectations);
         object.leave_out_datagrams(&sockets.ports())?;
         let disabled = &config.kernel.disable;
-        let source =
+        let mut source =
             KernelSource::start(object, options.attach, interfaces, ports, disabled, started)?;
         let file = &config.state.file;
         let ledger = match state::load(file, started) {
-            Some(memory) => Ledger::resume(memory, started),
+            Some(memory) => {
+                if let Some(carried) = &memory.carried {
+                    source.resume(carried, memory.watch.until);
+                }
+                Ledger::resume(memory, started)
+            }
             None => Ledger::new(started),
         };
         tracing::info!(expectations = plan.expected(), "watching");
@@ -161,9 +166,10 @@ impl Daemon {
         report.probes = self.prober.last().cloned();
         report.state = Some(self.keeper.state());
         report.notes = self.shared.web(|web| web.weaknesses.clone());
-        self.changes.follow(&report).iter().for_each(logging::tell);
+        let changes = self.changes.follow(&report);
+        changes.iter().for_each(logging::tell);
         self.shared.publish(report);
-        self.keeper.keep(now, &self.ledger);
+        self.keeper.keep(now, &self.ledger, !changes.is_empty());
         Ok(())
     }
 

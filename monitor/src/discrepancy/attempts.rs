@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Failure, moved_by};
 
@@ -66,7 +67,8 @@ pub(super) struct Failing {
 }
 
 /// The attempts of one flow until now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct History {
     parts: VecDeque<Part>,
     run: Option<Failure>,
@@ -80,7 +82,8 @@ pub(super) struct History {
 }
 
 /// What is said of the attempts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum State {
     #[default]
     NoneFails,
@@ -88,14 +91,16 @@ enum State {
     AllFail,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Part {
     start: Timestamp,
     failed: i64,
     succeeded: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Rare {
     /// When a success ended a run.
     recovered: Option<Timestamp>,
@@ -105,7 +110,8 @@ struct Rare {
     told_since: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Mixed {
     failure: Failure,
     /// The longest time between two failures.
@@ -145,6 +151,14 @@ impl History {
             State::SomeFail => failure.map(|failure| (failure, Some(self.share()))),
             State::AllFail => self.run.or(failure).map(|failure| (failure, None)),
         }
+    }
+
+    /// Whether attempts fail, or failed a while ago.
+    pub(super) fn is_eventful(&self, now: Timestamp) -> bool {
+        let Rare { recovered, calm_since, .. } = self.rare();
+        let is_recent = |at: Timestamp| now.duration_since(at) <= MEMORY;
+        let was_lately = recovered.max(calm_since).is_some_and(is_recent);
+        self.run.is_some() || self.mixed.is_some() || was_lately
     }
 
     /// Ends a run whose last attempt is as old as that.

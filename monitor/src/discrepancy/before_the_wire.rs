@@ -2,12 +2,14 @@
 //! peers that are dropped before any program of TC.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{evidence, moved_by, track::ANSWER_GRACE};
-use crate::observe::{FORBIDDEN, FlowId, NO_PORT, REFUSED_UNSENT, Route, Side, Tally, UNTOLD};
+use crate::observe::{FORBIDDEN, FlowId, NO_PORT, REFUSED_UNSENT, Route, Side, Tally, UNTOLD, XDP};
 
 /// Attempts that became segments and did not reach the wire.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct BeforeTheWire {
     /// Those that were there when an attempt last succeeded.
     base: u64,
@@ -16,6 +18,18 @@ pub(super) struct BeforeTheWire {
 }
 
 impl BeforeTheWire {
+    /// What an earlier run had counted, and judged up to a moment.
+    pub(super) fn of_earlier(
+        flow: &FlowId,
+        tally: &Tally,
+        judged: Option<Timestamp>,
+    ) -> Option<Box<Self>> {
+        let base = count(flow, tally);
+        let openings = tally.dropped.iter().filter(|drop| drop.opening);
+        let is_judged = openings.filter_map(|drop| drop.last).max() <= judged;
+        (base > 0 && is_judged).then(|| Box::new(Self { base, more: None }))
+    }
+
     /// Those that fail, and when they began. Few flows have any.
     pub(super) fn failed(
         known: &mut Option<Box<Self>>,
@@ -67,7 +81,7 @@ fn count(flow: &FlowId, tally: &Tally) -> u64 {
         openings.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
     };
     if is_of_peer {
-        return dropped("XDP");
+        return dropped(XDP);
     }
     if flow.loopback {
         return dropped("NETFILTER_DROP");
@@ -78,7 +92,8 @@ fn count(flow: &FlowId, tally: &Tally) -> u64 {
 }
 
 /// Attempts of this host that fail before anything is sent.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NotSent {
     not_begun: u64,
     no_port: u64,

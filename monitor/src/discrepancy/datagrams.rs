@@ -2,6 +2,7 @@
 //! questions that nobody answers for a while do not.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Failure, evidence, moved_by, track::ANSWER_GRACE};
 use crate::observe::{FlowId, Tally};
@@ -10,7 +11,8 @@ use crate::observe::{FlowId, Tally};
 const ENOUGH: u64 = 3;
 
 /// The datagrams of one flow until now.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Datagrams {
     /// Answers that nothing is known to have stopped.
     delivered: u64,
@@ -25,6 +27,12 @@ pub(super) struct Datagrams {
 }
 
 impl Datagrams {
+    /// What an earlier run had counted, and judged up to a moment.
+    pub(super) fn of_earlier(flow: &FlowId, tally: &Tally, judged: Option<Timestamp>) -> Self {
+        let (lost, _, last) = evidence::lost_datagrams(flow, tally);
+        Self { lost: if last <= judged { lost } else { 0 }, ..Self::default() }
+    }
+
     /// Takes in the counts of a snapshot. Gives when an answer last came, if one did.
     pub(super) fn advance(
         &mut self,
@@ -52,6 +60,11 @@ impl Datagrams {
         self.note_lost(flow, tally, last_answer.filter(|_| is_answered), now);
         self.note_silence(unanswered, last_question, now);
         last_answer.filter(|_| is_answered)
+    }
+
+    /// Whether questions go without an answer, or datagrams fail.
+    pub(super) const fn is_eventful(&self) -> bool {
+        self.failure.is_some() || self.silent_since.is_some()
     }
 
     pub(super) const fn failing(&self) -> Option<Failure> {

@@ -12,7 +12,7 @@ pub struct Difference {
 }
 
 /// The counts of both layers, as a packet passes them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Passed {
     received: [u64; 2],
     transmitted: [u64; 2],
@@ -22,7 +22,7 @@ struct Passed {
 ///
 /// The first layer is that of the snapshot before, the second that of this one: what was on its way
 /// has arrived by then. So the difference is never too large, and exact when the flow rests.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Layers {
     before: Option<Passed>,
     /// What the layers differed by when the comparison began; `None` until that is known.

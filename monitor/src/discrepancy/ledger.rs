@@ -9,13 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Assessment, Attempt, Cause, DEFAULT_WINDOW, Failing, Judgement, Memory, PeerCounts, Track,
-    Unexpected, Verdict, fallback,
+    Unexpected,
+    carried::{Carrier, LEFT_OUT, Now, Tracks},
+    fallback,
     gathered::{Gathered, failing},
     memory::Memories,
     moved_by,
     one_way::{self, Deliveries},
     past::{Pasts, Until},
     presence::{alternatives, alternatives_in_use},
+    reported,
     scan::scanners,
     session::Sessions,
     totals::Totals,
@@ -37,18 +40,19 @@ pub struct Ledger {
     sight: Sight,
     /// A snapshot was taken in.
     begun: bool,
-    tracks: BTreeMap<FlowId, Box<Track>>,
+    tracks: Tracks,
     sessions: Sessions,
     pasts: Pasts,
     deliveries: Deliveries,
     /// Names that may stand for addresses that are not known.
     changing: BTreeSet<String>,
-    verdicts: HashMap<Key, (Verdict, Option<Cause>, Timestamp)>,
+    reported: reported::All,
     strangers: HashMap<FlowId, Timestamp>,
     retired: HashMap<Key, Retired>,
     memories: Memories,
     /// Up to when an earlier run had said what counts mean.
     judged_until: Option<Timestamp>,
+    carrier: Carrier,
 }
 
 /// What was counted for flows that left the map, by the peer's index.
@@ -64,26 +68,40 @@ impl Ledger {
         Self {
             sight: Sight::new(Watch::new(started), 0),
             begun: false,
-            tracks: BTreeMap::new(),
+            tracks: Tracks::new(),
             sessions: Sessions::default(),
             pasts: Pasts::default(),
             deliveries: Deliveries::default(),
             changing: BTreeSet::new(),
-            verdicts: HashMap::new(),
+            reported: reported::All::default(),
             strangers: HashMap::new(),
             retired: HashMap::new(),
             memories: Memories::default(),
             judged_until: None,
+            carrier: Carrier::default(),
         }
     }
 
     /// The ledger of a run that goes on where an earlier one ended.
     pub fn resume(memory: Memory, started: Timestamp) -> Self {
-        let Memory { watch, flow_map_full, expectations } = memory;
+        let Memory { watch, flow_map_full, expectations, carried } = memory;
+        let judged_until = Some(watch.until);
+        let reported =
+            expectations.iter().filter_map(|known| Some((known.key.clone(), known.reported?)));
+        let reported = reported::All::resume(reported);
+        let (carrier, tracks, sessions) = Carrier::resume(carried, watch.until);
+        let mut watch = watch.resume(started);
+        if carrier.left_out {
+            watch.advance(started, Some(LEFT_OUT.to_owned()));
+        }
         Self {
-            judged_until: Some(watch.until),
-            sight: Sight::new(watch.resume(started), flow_map_full),
+            judged_until,
+            reported,
+            sight: Sight::new(watch, flow_map_full),
             memories: Memories::of(expectations),
+            carrier,
+            tracks,
+            sessions,
             ..Self::new(started)
         }
     }
@@ -97,8 +115,8 @@ impl Ledger {
     pub fn set_clock(&mut self, by: SignedDuration) {
         self.tracks.values_mut().for_each(|track| track.set_clock(by));
         self.sessions.set_clock(by);
-        let since = self.verdicts.values_mut().map(|(_, _, since)| since);
-        since.chain(self.strangers.values_mut()).for_each(|since| *since = moved_by(*since, by));
+        self.reported.set_clock(by);
+        self.strangers.values_mut().for_each(|since| *since = moved_by(*since, by));
     }
 
     /// Notes of which names each answer gives other addresses.
@@ -111,7 +129,8 @@ impl Ledger {
         Memory {
             watch: self.sight.watch.clone(),
             flow_map_full: self.sight.flow_map_full,
-            expectations: self.memories.remembered(),
+            expectations: self.memories.remembered(&self.reported),
+            carried: Some(self.carrier.carried(&self.tracks, &self.sessions)),
         }
     }
 
@@ -128,18 +147,24 @@ impl Ledger {
         let compares = snapshot.compares_layers();
         self.memories.follow(expectations, self.sight.watch.until);
         self.sight.note(snapshot);
-        self.sessions.advance(snapshot);
+        let carrier = &self.carrier;
+        self.sessions.advance(snapshot, |flow| carrier.tally(flow, snapshot));
         self.retire(snapshot, expectations, &matcher);
 
         let scanners = scanners(snapshot, &matcher);
         let groups = fallback::groups(expectations);
         let mut seen: Vec<Gathered> = expectations.iter().map(|_| Gathered::default()).collect();
         let mut unexpected = Vec::new();
-        for (flow, tally) in snapshot.flows.iter() {
+        let mut carried = Now::of(snapshot);
+        for (flow, tally) in self.carrier.flows(snapshot) {
             let (flow, tally) = (&flow, &tally);
             let is_new = !self.tracks.contains_key(flow);
-            let new = || Box::new(Track::of(flow, tally, is_first));
+            let judged_until = self.carrier.judged_until;
+            let new = || Box::new(Track::of(flow, tally, is_first, judged_until));
             let track = self.tracks.entry(*flow).or_insert_with(new);
+            if is_first && !is_new {
+                track.resume(tally);
+            }
             let route = snapshot.routes.get(&flow.peer);
             track.advance(flow, tally, route, now);
             if !compares {
@@ -150,6 +175,7 @@ impl Ledger {
             }
             let scans = scanners.iter().any(|scanner| scanner.peer == flow.peer);
             track.judge_use(scans && flow.side == Side::Server, now);
+            let has_failed = track.has_failed(now);
             let mut matches = matcher.matches(flow, tally);
             let success = track.last_success;
             let stuck = self.sessions.stuck(flow, track);
@@ -166,7 +192,7 @@ impl Ledger {
                     (&mut seen[found.expectation], &expectations[found.expectation]);
                 let mut is_over = false;
                 if expectation.one_way {
-                    let delivered = self.deliveries.follow(flow, tally, now);
+                    let delivered = self.deliveries.follow(flow, tally, self.judged_until, now);
                     seen.succeed(found.peer, delivered);
                     is_over = failing.as_ref().is_some_and(|it| {
                         is_silent(it) || one_way::is_over(&it.failure, delivered)
@@ -213,7 +239,11 @@ impl Ledger {
                 let since = before.map(|before| Box::new(wire.since(before)));
                 unexpected.push((Reverse(wire.last_seen()), *flow, stranger, since));
             }
+            if has_failed && !matches.is_empty() {
+                carried.keep(*flow, snapshot, &self.carrier);
+            }
         }
+        self.carrier.advance(carried);
         let unexpected_total = unexpected.len();
         let still: BTreeSet<FlowId> = unexpected.iter().map(|(_, flow, ..)| *flow).collect();
         self.strangers.retain(|flow, _| still.contains(flow));
@@ -289,6 +319,7 @@ impl Ledger {
     fn retire(&mut self, snapshot: &Snapshot, expectations: &[Expectation], matcher: &Matcher<'_>) {
         let mut gone: BTreeMap<usize, Retired> = BTreeMap::new();
         for (flow, tally) in &snapshot.evicted {
+            let tally = &self.carrier.remove(flow, tally, snapshot);
             let track = self.tracks.remove(flow).unwrap_or_default();
             let mut matches = matcher.matches(flow, tally);
             let lost = self.pasts.follow(flow, tally, None, expectations, &mut matches);
@@ -330,7 +361,8 @@ impl Ledger {
         let (verdict, cause, reason) =
             self.sight.verdict(expectation, &gathered, names, watched, now);
         let reason = reason.or_else(|| Some(spare_address(expectation, &spare?)));
-        let since = self.since(expectation, &gathered, (verdict, cause), now);
+        let first_failed = gathered.failing.since;
+        let since = self.reported.since(&expectation.key, (verdict, cause), first_failed, now);
         Judgement {
             verdict,
             cause,
@@ -343,24 +375,6 @@ impl Ledger {
             totals: gathered.totals,
             peers_seen: gathered.peers_seen,
             counts: gathered.counts,
-        }
-    }
-
-    /// Since when the verdict stands: since the first failed attempt, or since it was first said.
-    fn since(
-        &mut self,
-        expectation: &Expectation,
-        gathered: &Gathered,
-        (verdict, cause): (Verdict, Option<Cause>),
-        now: Timestamp,
-    ) -> Timestamp {
-        match self.verdicts.get(&expectation.key) {
-            Some((old, old_cause, since)) if (*old, *old_cause) == (verdict, cause) => *since,
-            _ => {
-                let since = gathered.failing.since.unwrap_or(now);
-                self.verdicts.insert(expectation.key.clone(), (verdict, cause, since));
-                since
-            }
         }
     }
 }

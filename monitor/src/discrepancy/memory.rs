@@ -6,7 +6,7 @@ use catalog::Ports;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{gathered::Gathered, watch::Watch};
+use super::{Carried, Reported, gathered::Gathered, reported, watch::Watch};
 use crate::expect::{Expectation, Key, Peers};
 
 /// How far a time may lie ahead of the clock, which is set now and then.
@@ -22,6 +22,9 @@ pub struct Memory {
     pub flow_map_full: u64,
     /// What was seen of each expectation.
     pub expectations: Vec<Remembered>,
+    /// Flows that fail, and those that failed a while ago.
+    #[serde(default)]
+    pub carried: Option<Carried>,
 }
 
 /// What was seen of an expectation.
@@ -36,6 +39,9 @@ pub struct Remembered {
     pub since: Timestamp,
     /// Its peers: as they are listed, or one without a name for anyone.
     pub peers: Vec<PeerSeen>,
+    /// The discrepancy that is reported.
+    #[serde(default)]
+    pub reported: Option<Reported>,
 }
 
 /// When a peer was seen.
@@ -86,9 +92,14 @@ impl Memories {
         Self { kept: BTreeMap::new(), before: before.collect() }
     }
 
-    /// Those for the next run.
-    pub(super) fn remembered(&self) -> Vec<Remembered> {
-        self.kept.iter().map(|(key, kept)| kept.remembered(key)).collect()
+    /// Those for the next run, with the discrepancies that are reported.
+    pub(super) fn remembered(&self, reported: &reported::All) -> Vec<Remembered> {
+        let all = self.kept.iter();
+        let remembered = |(key, kept): (_, &Kept)| Remembered {
+            reported: reported.discrepancy(key),
+            ..kept.remembered(key)
+        };
+        all.map(remembered).collect()
     }
 
     /// Keeps what was seen of those expectations that there are at a moment, and of no others.
@@ -166,6 +177,7 @@ impl Kept {
             ports: self.ports.clone(),
             since: self.since,
             peers: peers.collect(),
+            reported: None,
         }
     }
 

@@ -5,9 +5,11 @@
 
 mod attempts;
 mod before_the_wire;
+mod carried;
 mod cause;
 mod datagrams;
 mod evidence;
+mod failure;
 mod fallback;
 mod gathered;
 mod judgement;
@@ -18,6 +20,7 @@ mod one_way;
 mod past;
 mod presence;
 pub mod reasons;
+mod reported;
 mod scan;
 mod session;
 #[cfg(test)]
@@ -35,15 +38,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use attempts::Share;
+pub use carried::Carried;
 pub use cause::Cause;
+pub use failure::{Attempt, Failure};
 pub use judgement::{Assessment, Failing, Judgement, PeerCounts, Unexpected};
 pub use layers::Difference;
 pub use ledger::Ledger;
 pub use memory::{Memory, PeerSeen, Remembered, Seen};
+pub use reported::Reported;
 pub use scan::Scanner;
 pub use session::Stuck;
 pub use totals::Totals;
-pub use track::{ANSWER_GRACE, Attempt, Failure, Track};
+pub use track::{ANSWER_GRACE, Track};
 pub use watch::{Blindness, Watch};
 pub use worst::MOST_FAILING;
 

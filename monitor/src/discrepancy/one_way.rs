@@ -36,6 +36,7 @@ impl Deliveries {
         &mut self,
         flow: &FlowId,
         tally: &Tally,
+        judged_until: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Timestamp> {
         if flow.transport != Transport::Udp {
@@ -43,7 +44,7 @@ impl Deliveries {
         }
         let delivery = self.0.entry(*flow).or_default();
         match flow.side {
-            Side::Server => delivery.arrive(tally),
+            Side::Server => delivery.arrive(tally, judged_until),
             Side::Client => delivery.leave(flow, tally, now),
         }
         delivery.last
@@ -56,7 +57,8 @@ impl Deliveries {
 }
 
 impl Delivery {
-    fn arrive(&mut self, tally: &Tally) {
+    /// What had arrived by then was judged by an earlier run.
+    fn arrive(&mut self, tally: &Tally, judged_until: Option<Timestamp>) {
         // A full receive buffer drops them after the hook of the socket.
         let is_full = |drop: &&Drop| {
             drop.received
@@ -66,7 +68,8 @@ impl Delivery {
         let arrived = tally.sockets.received.packets.saturating_sub(full);
         if arrived > self.arrived {
             self.arrived = arrived;
-            self.last = tally.wire.last_received;
+            let last = tally.wire.last_received.filter(|at| Some(*at) > judged_until);
+            self.last = last.max(self.last);
         }
     }
 
@@ -128,7 +131,8 @@ mod tests {
     fn datagram_is_delivered_when_a_socket_has_it() {
         let mut deliveries = Deliveries::default();
         let mut tally = Tally::default();
-        let mut follow = |tally: &Tally| deliveries.follow(&flow(Side::Server), tally, at(100));
+        let mut follow =
+            |tally: &Tally| deliveries.follow(&flow(Side::Server), tally, None, at(100));
         tally.wire.received.packets = 1;
         tally.wire.last_received = Some(at(10));
         tally.dropped = vec![drops("NO_SOCKET", 1, 10)];
@@ -152,7 +156,7 @@ mod tests {
         let mut deliveries = Deliveries::default();
         let mut tally = Tally::default();
         let mut follow =
-            |tally: &Tally, now| deliveries.follow(&flow(Side::Client), tally, at(now));
+            |tally: &Tally, now| deliveries.follow(&flow(Side::Client), tally, None, at(now));
         assert_eq!(follow(&tally, 1), None);
         tally.wire.last_transmitted = Some(at(10));
         // An error may be on its way.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, mem, net::SocketAddr};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Cause, DEFAULT_WINDOW, Failure, Track, Verdict, moved_by};
 use crate::observe::{Drop, FlowId, IcmpErrors, IcmpKind, Session, Snapshot, Tally};
@@ -28,7 +29,8 @@ const LONGEST_TIMEOUT: SignedDuration = SignedDuration::from_mins(2);
 const FIRST_BURST: u64 = 10;
 
 /// An open session that stopped working.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Stuck {
     /// Its end at this host.
     pub local: SocketAddr,
@@ -58,8 +60,9 @@ pub struct Stuck {
 #[derive(Debug, Default)]
 pub(super) struct Sessions(BTreeMap<FlowId, BTreeMap<(SocketAddr, SocketAddr), Followed>>);
 
-#[derive(Debug)]
-struct Followed {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Followed {
     stuck: Stuck,
     is_proven: bool,
     /// What had been dropped of the flow before.
@@ -67,8 +70,24 @@ struct Followed {
 }
 
 impl Sessions {
-    /// Takes in what a snapshot shows of open sessions.
-    pub(super) fn advance(&mut self, snapshot: &Snapshot) {
+    /// Those that an earlier run followed.
+    pub(super) fn resume(followed: Vec<(FlowId, Followed)>) -> Self {
+        let mut sessions = Self::default();
+        for (flow, followed) in followed {
+            let ends = (followed.stuck.local, followed.stuck.remote);
+            sessions.0.entry(flow).or_default().insert(ends, followed);
+        }
+        sessions
+    }
+
+    /// Those that are stuck, for the next run.
+    pub(super) fn carried(&self) -> Vec<(FlowId, Followed)> {
+        let all = self.0.iter().flat_map(|(flow, all)| all.values().map(|one| (*flow, *one)));
+        all.filter(|(_, followed)| followed.is_proven).collect()
+    }
+
+    /// Takes in what a snapshot shows of open sessions, and what was counted of their flows.
+    pub(super) fn advance(&mut self, snapshot: &Snapshot, tally: impl Fn(FlowId) -> Option<Tally>) {
         let now = snapshot.taken;
         let is_recent = |last| now.duration_since(last) <= DEFAULT_WINDOW;
         self.0.retain(|_, of_flow| {
@@ -82,7 +101,7 @@ impl Sessions {
         for session in sessions {
             let ends = (session.local, session.remote);
             let old = before.get_mut(&session.flow).and_then(|of_flow| of_flow.remove(&ends));
-            if let Some(tally) = snapshot.flows.get(session.flow)
+            if let Some(tally) = tally(session.flow)
                 && let Some(followed) = follow(old, session, &tally, now)
             {
                 self.0.entry(session.flow).or_default().insert(ends, followed);

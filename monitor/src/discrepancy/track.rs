@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    DEFAULT_WINDOW, Difference, Share,
+    Attempt, DEFAULT_WINDOW, Difference, Failure, Share,
     attempts::{Failing, History, News},
     before_the_wire::{BeforeTheWire, NotSent},
     datagrams::Datagrams,
     evidence,
     layers::Layers,
-    moved_by,
     scan::WITHIN,
 };
 use crate::observe::{AttemptEnd, Counters, FlowId, OpenAttempt, Outcome, Route, Tally, Transport};
@@ -24,51 +24,9 @@ pub const ANSWER_GRACE: SignedDuration = SignedDuration::from_secs(5);
 const IN_VAIN: [AttemptEnd; 3] =
     [AttemptEnd::Refused, AttemptEnd::Unanswered, AttemptEnd::HalfOpen];
 
-/// How a failed attempt failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attempt {
-    /// Answered with RST.
-    Refused,
-    /// Not answered.
-    Unanswered,
-    /// Answered, and the one who asked did not go on.
-    HalfOpen,
-    /// Some got through, others did not.
-    Lost,
-    /// Datagrams that ask, and of which none is answered.
-    Silent,
-    /// It was never sent.
-    NotSent {
-        /// Why, as `errno` numbers it.
-        error: u32,
-    },
-}
-
-/// Attempts that fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// How the last one failed.
-    pub attempt: Attempt,
-    /// When the first one began.
-    pub since: Timestamp,
-    /// When the last one that failed began: evidence of a cause is not older.
-    pub began: Timestamp,
-    /// When the last one was seen.
-    pub last: Timestamp,
-    /// SYN segments seen since then, each retransmission too, and attempts that were never sent.
-    pub attempts: u64,
-}
-
-impl Failure {
-    /// The same after the clock was set by so much.
-    pub(super) fn moved_by(self, by: SignedDuration) -> Self {
-        let [since, began, last] = [self.since, self.began, self.last].map(|at| moved_by(at, by));
-        Self { since, began, last, ..self }
-    }
-}
-
 /// The memory of one flow between snapshots.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Track {
     /// Of what goes to the service and what comes from there: packets, SYN, SYN-ACK.
     seen: [[u64; 3]; 2],
@@ -78,6 +36,8 @@ pub struct Track {
     overdue: Vec<(IpAddr, u16, u64)>,
     /// Segments with SYN of attempts that had failed when one last succeeded.
     segments_before: u64,
+    /// Those of failed attempts that were open when an earlier run ended.
+    segments_carried: u64,
     /// Attempts that were never sent, likewise.
     unsent_before: u64,
     before_the_wire: Option<Box<BeforeTheWire>>,
@@ -86,6 +46,7 @@ pub struct Track {
     not_followed: Option<Box<(u64, Option<Timestamp>)>>,
     established: u64,
     datagrams: Option<Box<Datagrams>>,
+    #[serde(skip)]
     layers: Layers,
     /// When the flow last worked, so far as it was no scan.
     used: Option<Timestamp>,
@@ -98,7 +59,8 @@ pub struct Track {
 }
 
 /// How many attempts were taken in.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Counted {
     failed: u64,
     completed: u64,
@@ -108,8 +70,14 @@ struct Counted {
 }
 
 impl Track {
-    /// Of a flow that is seen for the first time, in the first snapshot or in a later one.
-    pub(super) fn of(flow: &FlowId, tally: &Tally, is_first: bool) -> Self {
+    /// Of a flow that is seen for the first time, in the first snapshot or in a later one. What ended before an
+    /// earlier run did was judged by that one.
+    pub(super) fn of(
+        flow: &FlowId,
+        tally: &Tally,
+        is_first: bool,
+        judged_until: Option<Timestamp>,
+    ) -> Self {
         let Tally { wire, sockets, .. } = tally;
         let seen = [wire.received, wire.transmitted, sockets.transmitted];
         let is_opening = seen.iter().any(|counters| counters.syn > 0);
@@ -121,15 +89,55 @@ impl Track {
             let completed = tally.attempts.ended(AttemptEnd::Completed);
             track.counted.completed = completed.times;
             track.counted.failed = ended_in_vain(tally);
-            track.segments_before = segments_in_vain(tally).saturating_sub(1);
+            let mut is_judged = true;
+            for (counted, end) in track.counted.ended.iter_mut().zip(IN_VAIN) {
+                let ended = tally.attempts.ended(end);
+                if ended.last <= judged_until {
+                    *counted = ended.times;
+                } else {
+                    is_judged = false;
+                }
+            }
+            // Of those that were not judged, the last one at least.
+            track.segments_before = segments_in_vain(tally).saturating_sub(u64::from(!is_judged));
             let is_cut_short = evidence::is_cut_short(tally, flow.side, completed.began);
             track.last_success = completed.last.filter(|_| !is_cut_short);
             track.history.remember(track.last_success);
             track.established = tally.times(Outcome::Established);
+            let judged = judged_until.max(track.last_success);
+            track.before_the_wire = BeforeTheWire::of_earlier(flow, tally, judged);
+            track.datagrams = (flow.transport == Transport::Udp)
+                .then(|| Box::new(Datagrams::of_earlier(flow, tally, judged_until)));
             let not_followed = tally.attempts.odd.not_followed;
             track.not_followed = (not_followed > 0).then(|| Box::new((not_followed, None)));
         }
         track
+    }
+
+    /// The same for the next run. It compares the layers anew.
+    pub(super) fn carried(&self) -> Self {
+        Self { layers: Layers::default(), ..self.clone() }
+    }
+
+    /// The track of an earlier run goes on with the counts of this one. Attempts that were open are followed no
+    /// more; those of them that had failed by then have failed, unless they are counted as ended by now.
+    pub(super) fn resume(&mut self, tally: &Tally) {
+        let [_, given_up @ ..] = IN_VAIN.map(|end| tally.attempts.ended(end).times);
+        let [_, before @ ..] = self.counted.ended;
+        let ended = given_up.iter().sum::<u64>().saturating_sub(before.iter().sum());
+        let ended = usize::try_from(ended).unwrap_or(usize::MAX);
+        for (_, _, segments) in self.overdue.iter().skip(ended) {
+            self.counted.failed = self.counted.failed.saturating_sub(1);
+            self.segments_carried += segments;
+        }
+    }
+
+    /// Whether it has more to say than follows from the counts: attempts fail, or failed a while ago.
+    pub(super) fn has_failed(&self, now: Timestamp) -> bool {
+        self.history.is_eventful(now)
+            || self.datagrams.as_ref().is_some_and(|datagrams| datagrams.is_eventful())
+            || self.before_the_wire.as_ref().is_some_and(|before| before.is_waiting())
+            || self.last_not_followed().is_some()
     }
 
     /// One of the layers is not watched.
@@ -185,6 +193,7 @@ impl Track {
             self.last_success = self.last_success.max(Some(at));
             if self.history.failing().is_none() {
                 self.segments_before = segments_in_vain(tally);
+                self.segments_carried = 0;
                 self.unsent_before = self.failed_unsent();
                 if let Some(before) = &mut self.before_the_wire {
                     before.succeed(flow, tally);
@@ -332,7 +341,7 @@ impl Track {
         let hidden = self.before_the_wire.as_ref().map_or(0, |before| before.waiting());
         let ended = segments_in_vain(tally).saturating_sub(self.segments_before);
         let unsent = self.failed_unsent() - self.unsent_before;
-        let attempts = ended + open + hidden + unsent;
+        let attempts = ended + self.segments_carried + open + hidden + unsent;
         Some((
             Failure { last: failure.last.max(last.unwrap_or(failure.last)), attempts, ..failure },
             share,

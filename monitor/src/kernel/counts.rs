@@ -114,6 +114,11 @@ impl<K: Layout, V: Counts> CountMap<K, V> {
         self.capacity
     }
 
+    /// The kernel's number of the map, which no other has until the host is booted again.
+    pub fn id(&self) -> Option<u32> {
+        self.map.map().info().ok().map(|info| info.id())
+    }
+
     /// Gives every entry to `each`, summed over the CPUs. The counts only grow.
     pub fn read(&mut self, mut each: impl FnMut(K, V)) -> Result<(), Error> {
         let mut from = None;

@@ -247,6 +247,12 @@ impl Object {
         self.room.get(&0, 0).map_err(|source| Error::Map { name: names::ROOM, source })
     }
 
+    /// What tells the counts of these maps from all others, also those of an earlier boot.
+    pub fn counting(&self) -> Option<Arc<str>> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(format!("{}/{}", boot.trim(), self.flows.id()?).into())
+    }
+
     /// How many flows of peers that are not listed may be made from now on.
     pub fn make_room(&mut self, flows: i64) -> Result<(), Error> {
         let set = self.room.set(0, flows, 0);

@@ -59,22 +59,29 @@ impl Pins {
         let directory = below.join(format!("v{ABI_VERSION}-{namespace}"));
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
         let pins = Self { _lock: lock(&directory)?, directory };
-        for layout in layouts(flows) {
-            let path = pins.path(layout.name);
-            if path.exists() && !layout.fits(&path) {
-                tracing::warn!(
-                    map = layout.name,
-                    "a pinned map has another layout: counting starts afresh"
-                );
-                fs::remove_file(&path)?;
-            }
-        }
+        pins.remove_what_does_not_fit(&layouts(flows))?;
         Ok(Some(pins))
     }
 
     /// The pinned maps, with their files.
     pub fn maps(&self) -> impl Iterator<Item = (&'static str, PathBuf)> {
         layouts(0).into_iter().map(|layout| (layout.name, self.path(layout.name)))
+    }
+
+    /// All of them or none: counts of one flow in different maps belong together.
+    fn remove_what_does_not_fit(&self, layouts: &[Layout]) -> io::Result<()> {
+        let is_there = |layout: &&Layout| self.path(layout.name).exists();
+        let fits = |layout: &Layout| layout.fits(&self.path(layout.name));
+        let Some(odd) = layouts.iter().find(|layout| !fits(layout)) else { return Ok(()) };
+        let there: Vec<&Layout> = layouts.iter().filter(is_there).collect();
+        if there.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(
+            map = odd.name,
+            "a pinned map is missing or has another layout: counting starts afresh"
+        );
+        there.into_iter().try_for_each(|layout| fs::remove_file(self.path(layout.name)))
     }
 
     fn path(&self, name: &str) -> PathBuf {

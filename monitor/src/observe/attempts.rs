@@ -3,11 +3,13 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::AttemptEnd;
 
 /// Attempts of a flow that ended alike. The numbers only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ended {
     /// How many.
     pub times: u64,
@@ -20,7 +22,8 @@ pub struct Ended {
 }
 
 /// An attempt of which it is not known yet what becomes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OpenAttempt {
     /// The address of this host.
     pub own: IpAddr,
@@ -39,7 +42,8 @@ pub struct OpenAttempt {
 }
 
 /// A SYN-ACK from another address of the service than was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StrayAnswer {
     /// When it was seen.
     pub at: Timestamp,
@@ -50,7 +54,8 @@ pub struct StrayAnswer {
 }
 
 /// What is rare of the attempts of a flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Odd {
     /// How many were not followed, since too many were open.
     pub not_followed: u64,
@@ -59,7 +64,8 @@ pub struct Odd {
 }
 
 /// The attempts of a flow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Attempts {
     /// Those that ended, each end once.
     pub ended: Vec<(AttemptEnd, Ended)>,

@@ -115,6 +115,16 @@ impl Flows {
 
     /// What was counted for a flow.
     pub fn get(&self, flow: FlowId) -> Option<Tally> {
+        let mut rest = self.from(flow);
+        (rest.next()? == flow).then(|| rest.tally(flow))
+    }
+
+    /// Whether something was counted for a flow.
+    pub fn has(&self, flow: FlowId) -> bool {
+        self.from(flow).next() == Some(flow)
+    }
+
+    fn from(&self, flow: FlowId) -> Rest<'_> {
         let mut rest = Rest::of(self);
         skip(&mut rest.wire, flow);
         skip(&mut rest.sockets, flow);
@@ -124,7 +134,7 @@ impl Flows {
         skip(&mut rest.dropped, flow);
         skip(&mut rest.icmp, flow);
         skip(&mut rest.happened, flow);
-        (rest.next()? == flow).then(|| rest.tally(flow))
+        rest
     }
 
     /// Those on the wire, in order.

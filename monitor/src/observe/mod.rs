@@ -7,6 +7,7 @@ mod attempts;
 mod flows;
 mod ports;
 mod session;
+mod sum;
 mod wire;
 
 use std::{
@@ -21,11 +22,13 @@ pub use flows::{Flows, What};
 use jiff::Timestamp;
 pub use monitor_common::{AttemptEnd, Counters, IcmpKind, Loss, Outcome, Side, Transport};
 pub use ports::PortSet;
+use serde::{Deserialize, Serialize};
 pub use session::Session;
 pub use wire::{Sockets, Wire};
 
 /// What identifies an observed flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FlowId {
     /// The documented destination port.
     pub service_port: u16,
@@ -40,7 +43,8 @@ pub struct FlowId {
 }
 
 /// What was counted for a flow since counting began. Counts only grow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tally {
     /// What was seen of it on the wire.
     pub wire: Wire,
@@ -66,9 +70,14 @@ pub struct Tally {
 
 /// The reason of every drop where the kernel tells none: before Linux 5.17.
 pub const UNTOLD: &str = "unknown";
+/// The kernel's reason where it has none.
+pub const UNNAMED: &str = "NOT_SPECIFIED";
+/// The reason of what a program of XDP dropped.
+pub const XDP: &str = "XDP";
 
 /// Packets of a flow that the kernel dropped alike.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Drop {
     /// The kernel's reason, without its prefix: `NETFILTER_DROP`.
     pub reason: Arc<str>,
@@ -97,7 +106,8 @@ pub struct Drop {
 }
 
 /// What in netfilter drops packets beside the rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Netfilter {
     /// Its table of connections was full, and dropped at least as many.
     TableFull,
@@ -106,7 +116,8 @@ pub enum Netfilter {
 }
 
 /// ICMP errors of one kind about packets of a flow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IcmpErrors {
     /// What they say.
     pub kind: IcmpKind,
@@ -138,7 +149,8 @@ pub enum Route {
 }
 
 /// How often something happened, and when last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Happened {
     /// How often.
     pub times: u64,
@@ -204,6 +216,8 @@ pub struct Snapshot {
     pub taken: Timestamp,
     /// Every flow in the map.
     pub flows: Flows,
+    /// What tells this counting from others: counts go on as long as it is the same. `None` where nothing does.
+    pub counting: Option<Arc<str>>,
     /// Flows that left the map since the last snapshot, with their final counts.
     pub evicted: Vec<(FlowId, Tally)>,
     /// How many flows are in the map of the wire.
@@ -239,7 +253,8 @@ impl Snapshot {
 }
 
 /// A socket of this host that waits for peers, or did when attempts failed that are judged now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Listening {
     /// Its transport.
     pub transport: Transport,

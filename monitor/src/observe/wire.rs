@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{Counters, Side, subtract};
 
 /// What was seen of a flow on the wire.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Wire {
     /// From the peer to this host.
     pub received: Counters,
@@ -77,7 +79,8 @@ impl Wire {
 }
 
 /// What sockets of this host got and sent of a flow; bytes begin with the IP header.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sockets {
     /// What they got.
     pub received: Counters,

@@ -11,7 +11,7 @@ use monitor_common::{DropCounts, DropKey, Transport};
 
 use crate::{
     kernel::{Conntrack, Reasons, conntrack, runs_xdp},
-    observe::Netfilter,
+    observe::{Netfilter, UNNAMED, XDP},
 };
 
 /// How old the last drop can be for which something that runs now can have done it.
@@ -42,7 +42,7 @@ impl Explained {
 
     /// Whether there is more to know of drops than their reason.
     pub(super) fn concerns(&self, key: &DropKey) -> bool {
-        matches!(&*self.reasons.name(key.reason()), "NETFILTER_DROP" | "NOT_SPECIFIED")
+        matches!(&*self.reasons.name(key.reason()), "NETFILTER_DROP" | UNNAMED)
     }
 
     /// Looks at what was dropped since the last time.
@@ -59,7 +59,7 @@ impl Explained {
             let is_unnamed = key.opening()
                 && key.received()
                 && !key.routed()
-                && &*self.reasons.name(key.reason()) == "NOT_SPECIFIED";
+                && &*self.reasons.name(key.reason()) == UNNAMED;
             let is_recent = || last(counts).is_some_and(|last| now.duration_since(last) <= RECENT);
             if is_unnamed && !self.xdp.contains(key) && is_recent() {
                 let interface = counts.interface;
@@ -109,7 +109,7 @@ impl Explained {
 
     /// The reason of drops. Some that XDP does have none of their own.
     pub(super) fn reason(&self, key: &DropKey) -> Arc<str> {
-        if self.xdp.contains(key) { "XDP".into() } else { self.reasons.name(key.reason()) }
+        if self.xdp.contains(key) { XDP.into() } else { self.reasons.name(key.reason()) }
     }
 
     /// Which part of netfilter, other than its rules, dropped the last of them, or may have.

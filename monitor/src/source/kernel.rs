@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +18,7 @@ use super::{
     tallies::{Tallies, flow_id, flow_key, peer_words, wire},
 };
 use crate::{
+    discrepancy::Carried,
     kernel::{self, Ages, Attachments, Interfaces, MachineHooks, Mode, Object, open_flows},
     observe::{FlowId, Flows, Hook, PortSet, RETRANSMIT, Snapshot, Tally},
 };
@@ -34,6 +36,7 @@ const PLACE_EVERY: SignedDuration = SignedDuration::from_secs(5);
 #[derive(Debug)]
 pub struct KernelSource {
     object: Object,
+    counting: Option<Arc<str>>,
     attachments: Attachments,
     machine: MachineHooks,
     interfaces: watch::Receiver<Interfaces>,
@@ -67,6 +70,7 @@ impl KernelSource {
         let machine = MachineHooks::attach(&mut object, disabled, now);
         let explained = Explained::new(object.reasons.clone());
         let mut source = Self {
+            counting: object.counting(),
             object,
             machine,
             attachments: Attachments::new(mode),
@@ -90,6 +94,12 @@ impl KernelSource {
             source.follow_interfaces(now);
         }
         Ok(source)
+    }
+
+    /// Goes on from what an earlier run had last seen: of listeners, and of peers that attempts fail with.
+    pub fn resume(&mut self, carried: &Carried, looked: Timestamp) {
+        self.listeners = Listeners::resume(carried.listeners.clone(), looked);
+        self.ask_routes(carried.peers());
     }
 
     /// Counts other ports from now on.
@@ -187,6 +197,7 @@ impl KernelSource {
             taken: now,
             entries: flows.wire().count(),
             flows,
+            counting: self.counting.clone(),
             evicted,
             capacity: self.object.flows.capacity(),
             lost,

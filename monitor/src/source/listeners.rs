@@ -19,6 +19,11 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
+    /// What an earlier run had seen when it last looked.
+    pub(super) const fn resume(known: Vec<Listening>, looked: Timestamp) -> Self {
+        Self { known, looked: Some(looked) }
+    }
+
     /// Looks at the host's sockets.
     pub(super) fn follow(
         &mut self,

@@ -24,8 +24,8 @@ use crate::{
 };
 
 /// Version of the file's format.
-const SCHEMA: u32 = 1;
-/// How often it is written at most, other than at the end.
+const SCHEMA: u32 = 2;
+/// How often it is written where nothing changes.
 const EVERY: SignedDuration = SignedDuration::from_secs(60);
 /// Far more than any config makes of it.
 const LARGEST: u64 = 64 << 20;
@@ -84,8 +84,8 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 fn parse(text: &[u8], now: Timestamp) -> Result<Memory, String> {
     let Version { schema } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
-    if schema != SCHEMA {
-        return Err(format!("it has schema {schema}, not {SCHEMA}"));
+    if !(1..=SCHEMA).contains(&schema) {
+        return Err(format!("it has schema {schema}, and at most {SCHEMA} is known"));
     }
     let File { memory, .. } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     memory.fault(now).map_or(Ok(memory), Err)
@@ -129,9 +129,10 @@ impl Keeper {
         Self { last: None, memories, state, task }
     }
 
-    /// Writes what a ledger knows, unless that was done within the last minute.
-    pub fn keep(&mut self, now: Timestamp, ledger: &Ledger) {
-        if self.last.is_none_or(|last| now.duration_since(last).abs() >= EVERY) {
+    /// Writes what a ledger knows, unless that was done within the last minute and nothing has changed.
+    pub fn keep(&mut self, now: Timestamp, ledger: &Ledger, has_changed: bool) {
+        let is_due = |last: Timestamp| now.duration_since(last).abs() >= EVERY;
+        if has_changed || self.last.is_none_or(is_due) {
             self.last = Some(now);
             self.memories.send_replace(Some((now, ledger.memory())));
         }

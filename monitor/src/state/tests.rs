@@ -67,7 +67,7 @@ fn what_cannot_be_trusted_is_set_aside_as_it_is() {
     for (test, text, at) in [
         ("empty", String::new(), now()),
         ("half", good.split_at(good.len() / 2).0.to_owned(), now()),
-        ("schema", good.replace("\"schema\":1", "\"schema\":2"), now()),
+        ("schema", good.replace("\"schema\":2", "\"schema\":3"), now()),
         ("key", good.replace("\"blind\"", "\"blint\""), now()),
         ("time", good.clone(), day_before),
     ] {
@@ -107,12 +107,12 @@ async fn it_is_written_once_a_minute_and_at_the_end() {
     let mut keeper = Keeper::start(&file);
     let mut written = keeper.state.clone();
     let after = |seconds| now() + SignedDuration::from_secs(seconds);
-    keeper.keep(now(), &ledger);
+    keeper.keep(now(), &ledger, false);
     next(&mut written).await;
     assert_eq!(keeper.state().written, Some(now()));
     fs::remove_file(&file).unwrap();
-    keeper.keep(after(59), &ledger);
-    keeper.keep(after(60), &ledger);
+    keeper.keep(after(59), &ledger, false);
+    keeper.keep(after(60), &ledger, false);
     next(&mut written).await;
     assert_eq!(keeper.state().written, Some(after(60)));
     fs::remove_file(&file).unwrap();
@@ -128,14 +128,14 @@ async fn failure_is_told_until_it_is_over() {
     let ledger = Ledger::new(now());
     let mut keeper = Keeper::start(&file);
     let mut written = keeper.state.clone();
-    keeper.keep(now(), &ledger);
+    keeper.keep(now(), &ledger, false);
     next(&mut written).await;
     let state = keeper.state();
     assert_eq!((state.written, state.file), (None, file.display().to_string()));
     assert!(state.fault.is_some());
     fs::remove_file(directory.0.join("var")).unwrap();
     let later = now() + SignedDuration::from_secs(60);
-    keeper.keep(later, &ledger);
+    keeper.keep(later, &ledger, false);
     next(&mut written).await;
     let state = keeper.state();
     assert_eq!((state.written, state.fault), (Some(later), None));

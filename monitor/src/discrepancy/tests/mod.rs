@@ -8,6 +8,7 @@ mod handshakes;
 mod icmp;
 mod mixes;
 mod moves;
+mod restarts;
 mod routes;
 mod rules;
 mod runs;
@@ -75,6 +76,7 @@ impl Bench {
             names: Names::new(),
             flows: BTreeMap::new(),
             snapshot: Snapshot {
+                counting: Some("first".into()),
                 taken: started,
                 flows: Flows::default(),
                 evicted: Vec::new(),

@@ -22,6 +22,7 @@ fn restart(bench: &mut Bench, seconds: i64) {
     assert_eq!(memory.fault(bench.now()), None);
     bench.ledger = Ledger::resume(memory, bench.now());
     bench.flows.clear();
+    bench.snapshot.counting = Some("another".into());
 }
 
 #[test]
@@ -125,9 +126,9 @@ fn counts_that_go_on_say_no_more_than_was_known() {
     bench.receive(backup(), syn);
     bench.transmit(backup(), rst);
     assert_eq!(bench.verdict(BACKUP).0, Verdict::Refused);
-    let flows = bench.flows.clone();
+    let (flows, counting) = (bench.flows.clone(), bench.snapshot.counting.clone());
     restart(&mut bench, 10);
-    bench.flows = flows;
+    (bench.flows, bench.snapshot.counting) = (flows, counting);
     // The last answer was an RST.
     assert_eq!(bench.judge(BACKUP).last_success, Some(success));
     bench.wait(1);

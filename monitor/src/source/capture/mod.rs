@@ -106,6 +106,7 @@ impl Capture {
             since: self.began,
         });
         Snapshot {
+            counting: None,
             taken,
             flows: self.flows.iter().map(|(flow, tally)| (*flow, tally.clone())).collect(),
             evicted: Vec::new(),
