@@ -29,6 +29,8 @@ mod each_attempt;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod failures_over_restarts;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod frames;

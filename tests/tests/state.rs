@@ -1,41 +1,16 @@
 //! What is known after a restart without pinned maps.
 
-use std::{
-    fs,
-    io::ErrorKind,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{fs, io::ErrorKind, net::SocketAddr};
 
-use tests::{AGENT, DEADLINE, Daemon, HOST4, Open, Pair, command, config, listen, until};
+use tests::{
+    AGENT, DEADLINE, Daemon, Directory, HOST4, Open, Pair, command, config, listen, until,
+};
 
 const AT: SocketAddr = SocketAddr::new(HOST4, 50051);
 
-/// A directory for the file, which goes with the value.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(pair: &Pair) -> Self {
-        let directory = Path::new("/tmp").join(format!("{}-state", pair.host.name()));
-        fs::create_dir(&directory).unwrap();
-        Self(directory)
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.join("state.json")
-    }
-
-    /// A config in which port 50051 is due by default.
-    fn config(&self) -> String {
-        let due = config::SQL_SERVER.replace("agent-*", "grpc-*");
-        format!("{due}\n[state]\nfile = \"{}\"\n", self.file().display())
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        drop(fs::remove_dir_all(&self.0));
-    }
+/// A config in which port 50051 is due by default.
+fn due(directory: &Directory) -> String {
+    directory.keeping(&config::SQL_SERVER.replace("agent-*", "grpc-*"))
 }
 
 fn succeed(pair: &Pair) {
@@ -49,8 +24,8 @@ fn lines(log: &str, what: &str) -> usize {
 #[test]
 fn last_success_survives_a_stop_and_a_kill() {
     let pair = Pair::new();
-    let directory = Directory::new(&pair);
-    let daemon = Daemon::start(&pair.host, &directory.config());
+    let directory = Directory::new(&pair.host);
+    let daemon = Daemon::start(&pair.host, &due(&directory));
     let said = daemon.verdict(AGENT, "unknown", None);
     assert_eq!(said.evidence.reason.as_deref(), Some("watched for less than 26h"));
     let watched_since = daemon.report().watched_since;
@@ -61,7 +36,7 @@ fn last_success_survives_a_stop_and_a_kill() {
     assert!(status.success(), "{log}");
 
     for _ in 0..2 {
-        let daemon = Daemon::start(&pair.host, &directory.config());
+        let daemon = Daemon::start(&pair.host, &due(&directory));
         let said = daemon.verdict(AGENT, "ok", None);
         assert_eq!(
             (said.last_success, said.last_seen),
@@ -79,7 +54,7 @@ fn last_success_survives_a_stop_and_a_kill() {
         });
         daemon.kill();
     }
-    let daemon = Daemon::start(&pair.host, &directory.config());
+    let daemon = Daemon::start(&pair.host, &due(&directory));
     succeed(&pair);
     let last = daemon.settles("a later success", |report| {
         let said = AGENT.find(report).last_success;
@@ -91,11 +66,11 @@ fn last_success_survives_a_stop_and_a_kill() {
 #[test]
 fn broken_file_is_set_aside_and_told() {
     let pair = Pair::new();
-    let directory = Directory::new(&pair);
-    fs::write(directory.file(), "{\"schema\":1,").unwrap();
-    let daemon = Daemon::start(&pair.host, &directory.config());
+    let directory = Directory::new(&pair.host);
+    fs::write(directory.state(), "{\"schema\":1,").unwrap();
+    let daemon = Daemon::start(&pair.host, &due(&directory));
     daemon.verdict(AGENT, "unknown", None);
-    let aside = directory.0.join("state.json.broken");
+    let aside = directory.path().join("state.json.broken");
     assert_eq!(fs::read_to_string(&aside).unwrap(), "{\"schema\":1,");
     let told = format!("set aside as {}", aside.display());
     succeed(&pair);
@@ -103,7 +78,7 @@ fn broken_file_is_set_aside_and_told() {
     let (status, log) = daemon.stop();
     assert!(status.success(), "{log}");
     assert_eq!((lines(&log, &told), lines(&log, "ERROR")), (1, 1), "{log}");
-    let daemon = Daemon::start(&pair.host, &directory.config());
+    let daemon = Daemon::start(&pair.host, &due(&directory));
     daemon.verdict(AGENT, "ok", None);
     assert_eq!(lines(&daemon.log(), "ERROR"), 0, "{}", daemon.log());
 }
@@ -113,7 +88,7 @@ struct Mounted<'d>(&'d Directory);
 
 impl<'d> Mounted<'d> {
     fn with(directory: &'d Directory, options: &str) -> Self {
-        let at = directory.0.to_str().unwrap();
+        let at = directory.path().to_str().unwrap();
         command::run("mount", &["-t", "tmpfs", "-o", options, "none", at]);
         Self(directory)
     }
@@ -121,16 +96,16 @@ impl<'d> Mounted<'d> {
 
 impl Drop for Mounted<'_> {
     fn drop(&mut self) {
-        command::run("umount", &[self.0.0.to_str().unwrap()]);
+        command::run("umount", &[self.0.path().to_str().unwrap()]);
     }
 }
 
 #[test]
 fn directory_that_cannot_be_written_to_is_told_once() {
     let pair = Pair::new();
-    let directory = Directory::new(&pair);
+    let directory = Directory::new(&pair.host);
     let read_only = Mounted::with(&directory, "ro");
-    let daemon = Daemon::start(&pair.host, &directory.config());
+    let daemon = Daemon::start(&pair.host, &due(&directory));
     let fault = until("a fault", DEADLINE, || daemon.report().state.unwrap().fault.ok_or(()));
     assert!(fault.contains("Read-only file system"), "{fault}");
     succeed(&pair);
@@ -139,7 +114,7 @@ fn directory_that_cannot_be_written_to_is_told_once() {
     assert_eq!(daemon.series(written, &[]), [(written.to_owned(), 0.0)]);
     let (code, text) = daemon.status();
     assert_eq!(code, Some(0), "{text}");
-    let told = format!("not kept over a restart: {}: {fault}", directory.file().display());
+    let told = format!("not kept over a restart: {}: {fault}", directory.state().display());
     assert!(text.contains(&told), "{text}");
     // The last writing fails too.
     let (status, log) = daemon.stop();
@@ -151,12 +126,12 @@ fn directory_that_cannot_be_written_to_is_told_once() {
 #[test]
 fn full_disk_is_told_and_costs_no_count() {
     let pair = Pair::new();
-    let directory = Directory::new(&pair);
+    let directory = Directory::new(&pair.host);
     let mounted = Mounted::with(&directory, "size=64k");
-    let fill = directory.0.join("fill");
+    let fill = directory.path().join("fill");
     let full = fs::write(&fill, vec![0; 1 << 20]).unwrap_err();
     assert_eq!(full.kind(), ErrorKind::StorageFull);
-    let daemon = Daemon::start(&pair.host, &directory.config());
+    let daemon = Daemon::start(&pair.host, &due(&directory));
     let fault = until("a fault", DEADLINE, || daemon.report().state.unwrap().fault.ok_or(()));
     assert!(fault.contains("No space left on device"), "{fault}");
     let open = Open::new(&pair.peer, &listen(&pair.host, AT), AT);
@@ -168,14 +143,14 @@ fn full_disk_is_told_and_costs_no_count() {
         if counted == (sent.up, sent.down) { Ok(()) } else { Err(format!("{counted:?}")) }
     });
     let last = daemon.verdict(AGENT, "ok", None).last_success;
-    let told = format!("not kept over a restart: {}: {fault}", directory.file().display());
+    let told = format!("not kept over a restart: {}: {fault}", directory.state().display());
     assert!(daemon.status().1.contains(&told));
     // With space again, the last writing succeeds.
     fs::remove_file(fill).unwrap();
     let (status, log) = daemon.stop();
     assert!(status.success(), "{log}");
     assert_eq!(lines(&log, "will not be known after a restart"), 1, "{log}");
-    let daemon = Daemon::start(&pair.host, &directory.config());
+    let daemon = Daemon::start(&pair.host, &due(&directory));
     assert_eq!(daemon.verdict(AGENT, "ok", None).last_success, last);
     drop(daemon);
     drop(mounted);

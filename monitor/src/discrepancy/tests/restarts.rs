@@ -165,12 +165,15 @@ impl Bench {
     }
 }
 
+/// A peer, its failure, whether only some attempts fail, what is said of it, and how many kinds of drops prove it.
+type Fails = (FlowId, Failure, bool, (Verdict, Cause), usize);
+
 #[derive(Debug, PartialEq)]
 struct Said {
     verdict: (Verdict, Option<Cause>, Option<String>),
     since: Option<Timestamp>,
     last_success: Option<Timestamp>,
-    failing: Vec<(FlowId, Failure, bool, (Verdict, Cause), usize)>,
+    failing: Vec<Fails>,
 }
 
 proptest! {
