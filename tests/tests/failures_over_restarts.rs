@@ -7,8 +7,8 @@ use std::{
 
 use jiff::Timestamp;
 use tests::{
-    AGENT, Bpffs, CLUSTER, DEADLINE, Daemon, Directory, HOST4, Open, PEER4, Pair, at, attempt,
-    config, listen, turned_away,
+    AGENT, Bpffs, CLUSTER, DEADLINE, Daemon, Directory, HOST4, Open, PEER4, Pair, at, config,
+    listen, turned_away,
 };
 
 const AT: SocketAddr = SocketAddr::new(HOST4, 50051);
