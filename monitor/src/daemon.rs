@@ -191,11 +191,11 @@ impl Daemon {
                 self.source.set_ports(documented_ports(&plan.expectations), self.clock.now())?;
                 self.plan = plan;
                 self.prober.configure(config.probe.every);
-                self.shared.reloaded(true);
+                self.shared.reloaded(None);
                 tracing::info!(expectations = self.plan.expected(), "config reloaded");
             }
             Err(faults) => {
-                self.shared.reloaded(false);
+                self.shared.reloaded(Some(faults.to_string()));
                 tracing::error!("config refused, the old one stays in force:\n{faults}");
             }
         }

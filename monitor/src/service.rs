@@ -26,6 +26,11 @@ pub fn reloading() {
     }
 }
 
+/// Says why it does not start: `systemctl status` shows it.
+pub fn refused(why: &str) {
+    tell(&[NotifyState::Status(why)]);
+}
+
 /// Says that it ends.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);

@@ -16,7 +16,11 @@ fn sample() -> Report {
     serde_json::from_str(include_str!("golden/report.json")).unwrap()
 }
 
-fn metrics(report: &Report, reload: Reload) -> String {
+fn reload(report: &Report, faults: Option<String>) -> Reload {
+    Reload { pid: 1, reloads: 1, faults, last_success: report.started }
+}
+
+fn metrics(report: &Report, reload: &Reload) -> String {
     let mut web = WebState::default();
     web.certificate_expires = Some(report.taken);
     web.refuse(Refusal::Password);
@@ -42,8 +46,8 @@ fn status_reads_like_advice() {
 #[test]
 fn metrics_are_these() {
     let report = sample();
-    let reload = Reload { successful: false, last_success: report.started };
-    let text = metrics(&report, reload);
+    let reload = reload(&report, Some("a fault".to_owned()));
+    let text = metrics(&report, &reload);
     let ours: Vec<&str> = text.lines().filter(|line| line.contains("backupflow_")).collect();
     compare("tests/golden/metrics.txt", &format!("{}\n", ours.join("\n")));
     assert!(text.contains("process_resident_memory_bytes"));
@@ -52,8 +56,8 @@ fn metrics_are_these() {
 #[test]
 fn every_metric_of_the_table_is_in_the_sample() {
     let report = sample();
-    let reload = Reload { successful: true, last_success: report.started };
-    let text = metrics(&report, reload);
+    let reload = reload(&report, None);
+    let text = metrics(&report, &reload);
     for (name, _, _) in metrics::METRICS {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
     }

@@ -215,8 +215,13 @@ impl<'n> Daemon<'n> {
 
     /// Replaces the config and tells it so.
     pub fn reload(&self, config: &str) {
-        fs::write(self.config_file(), of_its_own(config, self.namespace)).unwrap();
+        self.write_config(config);
         self.signal(Signal::SIGHUP);
+    }
+
+    /// Replaces the file of the config.
+    pub fn write_config(&self, config: &str) {
+        fs::write(self.config_file(), of_its_own(config, self.namespace)).unwrap();
     }
 
     fn signal(&self, signal: Signal) {

@@ -109,7 +109,7 @@ fn bad_config_ends_it_before_the_kernel_is_touched() {
     // Without any right, so that touching the kernel would fail in other words.
     let output = readable.run_as_nobody(&namespace);
     let (stdout, stderr) = command::text(&output);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(output.status.code(), Some(78), "{stderr}");
     assert_eq!(stdout, "");
     assert!(stderr.contains("unknown product `no-such-product`"), "{stderr}");
     assert!(!stderr.contains("CAP_"), "{stderr}");

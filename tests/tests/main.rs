@@ -15,6 +15,8 @@ mod causes;
 #[cfg(test)]
 mod cgroups;
 #[cfg(test)]
+mod config_faults;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod datagrams;

@@ -74,6 +74,18 @@ fn a_service_manager_is_told_how_it_is() {
 }
 
 #[test]
+fn a_service_manager_is_told_why_it_does_not_start() {
+    let pair = Pair::new();
+    let manager = Manager::of(&pair);
+    let by = ["env", &format!("NOTIFY_SOCKET={}", manager.path.display())];
+    let daemon = Daemon::launch_by(&pair.host, &by, "colour = 1\n", &[]);
+    let told = manager.told();
+    let file = daemon.config_file();
+    let first = format!("{}: system: no system is configured (and 1 more)", file.display());
+    assert_eq!(told, format!("STATUS=config refused: {first}"));
+}
+
+#[test]
 fn a_port_that_systemd_opened_is_served() {
     let pair = Pair::new();
     let by = ["systemd-socket-activate", "--listen=127.0.0.1:10150"];

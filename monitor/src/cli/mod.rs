@@ -2,9 +2,11 @@
 
 mod catalog;
 mod check;
+mod client;
 mod doctor;
 mod output;
 mod probe;
+mod reload;
 mod replay;
 mod run;
 mod status;
@@ -19,7 +21,7 @@ use crate::{config::DEFAULT_PATH, daemon::Options, kernel::Mode};
 
 /// Watches backup traffic and says which documented flow is missing, blocked or refused, and why.
 ///
-/// Exit codes: 0 fine, 1 discrepancies or a failed check, 2 wrong usage.
+/// Exit codes: 0 fine, 1 discrepancies or a failed check, 2 wrong usage, 78 a daemon whose config has faults.
 #[derive(Debug, Parser)]
 #[command(name = "backupflow", version)]
 pub struct Arguments {
@@ -46,6 +48,12 @@ enum Command {
         config: ConfigFile,
         #[command(flatten)]
         output: Output,
+    },
+    /// Have the running daemon read its config again. One with faults is refused: they are printed, and the exit code
+    /// is 1.
+    Reload {
+        #[command(flatten)]
+        config: ConfigFile,
     },
     /// Ask the running daemon what works and what does not.
     Status {
@@ -143,6 +151,7 @@ impl Arguments {
                 run::run(Options { config: config.config, attach, kernel_log })
             }
             Command::Check { config, output } => check::run(&config.config, output.format),
+            Command::Reload { config } => reload::run(&config.config),
             Command::Status { config, output } => status::run(&config.config, output.format),
             Command::Watch { config } => watch::run(&config.config),
             Command::Probe { config, timeout, output } => {

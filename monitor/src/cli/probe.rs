@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use tokio::{net::lookup_host, time::timeout};
 
-use super::{Format, output, status};
+use super::{Format, client::Client, output};
 use crate::{
     config::{self, Config},
     discrepancy::Cause,
@@ -94,7 +94,7 @@ fn name_causes(config: &Config, probes: &mut [Told]) {
             result.is_failure() && address.is_some() && told.cause.is_none()
         });
         let Some(first) = open.next() else { return };
-        let Ok(report) = status::ask(config) else { return };
+        let Ok(report) = Client::with(config).report() else { return };
         for told in std::iter::once(first).chain(open) {
             told.cause = cause(&report, &told.probe);
         }

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     clock::Clock,
-    config::{self, Config},
+    config::{self, Config, Faults},
     daemon::{Daemon, Options},
     kernel::{support, watch_interfaces},
     logging, memory,
@@ -18,12 +18,18 @@ use crate::{
     service,
 };
 
+/// The exit code of a config with faults: `EX_CONFIG` of sysexits.h.
+const CONFIG_FAULT: u8 = 78;
+
 /// How often the counts are read.
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
     memory::keep_large_buffers_apart();
-    let config = config::load(&options.config)?;
+    let config = match config::load(&options.config) {
+        Ok(config) => config,
+        Err(faults) => return Ok(refuse(&faults)),
+    };
     logging::start();
     support::require()?;
     for check in support::checks().into_iter().filter(|check| !check.good) {
@@ -35,6 +41,15 @@ pub(super) fn run(options: Options) -> anyhow::Result<ExitCode> {
         .context("starting the runtime")?
         .block_on(Box::pin(serve(config, options)))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what is wrong, on standard error and in `systemctl status`. The exit code tells systemd that another start
+/// is of no use.
+#[expect(clippy::print_stderr, reason = "as every command's faults")]
+fn refuse(faults: &Faults) -> ExitCode {
+    eprintln!("backupflow: {faults}");
+    service::refused(&format!("config refused: {}", faults.summary()));
+    ExitCode::from(CONFIG_FAULT)
 }
 
 /// Watches and serves until SIGTERM or SIGINT.

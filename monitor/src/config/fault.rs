@@ -57,6 +57,15 @@ impl Faults {
         Self { faults: vec![fault], text: String::new() }
     }
 
+    /// The first one, and how many more there are, on one line.
+    pub fn summary(&self) -> String {
+        let first = self.faults.first().map(ToString::to_string).unwrap_or_default();
+        match self.faults.len().saturating_sub(1) {
+            0 => first,
+            more => format!("{first} (and {more} more)"),
+        }
+    }
+
     /// The faults as a compiler would print them, each with its source line; ends in a newline.
     ///
     /// With `colour`, the text carries ANSI escapes.

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::log::{Log, Place};
-use super::{Config, Faults};
+use super::{Config, Endpoint, Faults, endpoint_in, without_mark};
 
 /// Far more than a config needs; a device or a log file given by mistake must not fill the memory.
 const LARGEST: u64 = 1 << 20;
@@ -19,6 +19,15 @@ pub fn load(path: &Path) -> Result<Config, Faults> {
     let file = path.display().to_string();
     let text = text(&file, read(path), "name another file with `--config FILE`")?;
     super::parse(&file, &text)
+}
+
+/// Where a daemon answers that was started with a file, and what is wrong with the file by now.
+pub fn endpoint(path: &Path) -> (Endpoint, Option<Faults>) {
+    let endpoint = match read(path) {
+        Ok(bytes) => endpoint_in(without_mark(&String::from_utf8_lossy(&bytes))),
+        Err(_) => Endpoint::default(),
+    };
+    (endpoint, load(path).err())
 }
 
 /// The text of a file that was read; `help` says what to do where it is not there.

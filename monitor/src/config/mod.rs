@@ -30,7 +30,7 @@ use std::collections::BTreeMap;
 
 pub use self::daemon::{Kernel, State, Status, Web};
 pub use self::fault::{Fault, Faults};
-pub use self::file::load;
+pub use self::file::{endpoint, load};
 pub use self::peer::Peer;
 pub use self::presence::{Due, Presence};
 pub use self::probe::Probe;
@@ -108,6 +108,26 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Faults> {
             Ok(Config { systems, web, status, kernel, state, probe })
         }
         _ => Err(log.finish()),
+    }
+}
+
+/// Where a daemon answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its socket.
+    pub status: Status,
+    /// Its web port.
+    pub web: Web,
+}
+
+/// What a text says of that, whatever else is wrong with it; the defaults where it says nothing that can be used.
+fn endpoint_in(text: &str) -> Endpoint {
+    let mut log = log::Log::new("", text);
+    let (table, _) = toml::de::DeTable::parse_recoverable(text);
+    let written = written::Document::read(table.get_ref(), &mut log);
+    Endpoint {
+        status: daemon::mean_status(&written.status, &mut log).unwrap_or_default(),
+        web: daemon::mean_web(&written.web, &mut log).unwrap_or_default(),
     }
 }
 

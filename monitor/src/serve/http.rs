@@ -1,4 +1,4 @@
-//! The pages: `/`, `/metrics`, `/api/v1/report`, `/healthz` and `/readyz`.
+//! The pages: `/`, `/metrics`, `/api/v1/report`, `/api/v1/reload`, `/healthz` and `/readyz`.
 
 use std::{
     io::{self, Write},
@@ -13,6 +13,7 @@ use axum::{
     routing::get,
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use serde::{Deserialize, Serialize};
 
 use super::{
     history::History,
@@ -41,10 +42,14 @@ struct Latest {
 }
 
 /// How the config was last read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reload {
-    /// Whether it was applied.
-    pub successful: bool,
+    /// The daemon's process, which reads it again when told by SIGHUP.
+    pub pid: i32,
+    /// How often it was read since the start.
+    pub reloads: u64,
+    /// Why it was not applied the last time, a fault a line; `None` where it was.
+    pub faults: Option<String>,
     /// When one was last applied.
     pub last_success: Timestamp,
 }
@@ -63,7 +68,8 @@ pub enum Health {
 impl Shared {
     /// Nothing reported yet; the config was just read.
     pub fn new(clock: Clock) -> Self {
-        let reload = Reload { successful: true, last_success: clock.now() };
+        let pid = std::process::id().try_into().unwrap_or(i32::MAX);
+        let reload = Reload { pid, reloads: 0, faults: None, last_success: clock.now() };
         Self {
             latest: Arc::new(Mutex::new(Latest {
                 report: None,
@@ -83,14 +89,15 @@ impl Shared {
         });
     }
 
-    /// Notes how a reload went.
-    pub fn reloaded(&self, successful: bool) {
+    /// Notes how a reload went: why the config was refused, if it was.
+    pub fn reloaded(&self, faults: Option<String>) {
         let now = self.clock.now();
-        self.with(|latest| {
-            latest.reload.successful = successful;
-            if successful {
-                latest.reload.last_success = now;
+        self.with(|Latest { reload, .. }| {
+            reload.reloads += 1;
+            if faults.is_none() {
+                reload.last_success = now;
             }
+            reload.faults = faults;
         });
     }
 
@@ -113,7 +120,7 @@ impl Shared {
     }
 
     fn reload(&self) -> Reload {
-        self.with(|latest| latest.reload)
+        self.with(|latest| latest.reload.clone())
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Latest) -> T) -> T {
@@ -136,6 +143,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/", get(status_page))
         .route("/metrics", get(metrics_page))
         .route("/api/v1/report", get(report_page))
+        .route("/api/v1/reload", get(reload_page))
         .route("/healthz", get(health_page))
         .route("/readyz", get(ready_page))
         .with_state(Served { shared, pages: Pages::default() })
@@ -164,7 +172,7 @@ async fn metrics_page(State(served): State<Served>, headers: HeaderMap) -> Respo
     let shared = served.shared.clone();
     served.page("/metrics", metrics::CONTENT_TYPE, &headers, |report, out| {
         let web = shared.web(|web| web.clone());
-        metrics::write(out, report, shared.reload(), &web)
+        metrics::write(out, report, &shared.reload(), &web)
     })
 }
 
@@ -172,6 +180,13 @@ async fn report_page(State(served): State<Served>, headers: HeaderMap) -> Respon
     served.page("/api/v1/report", "application/json", &headers, |report, out| {
         Ok(serde_json::to_writer(out, report)?)
     })
+}
+
+async fn reload_page(State(served): State<Served>) -> Response {
+    match serde_json::to_string(&served.shared.reload()) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
 }
 
 impl Served {

@@ -39,6 +39,7 @@ settled() {
 said() { report | jq -r '.expectations[] | select(.flow == "agent-50051") | "\(.verdict) \(.cause)"'; }
 unwatched() { curl --silent http://127.0.0.1:10150/metrics | grep '^backupflow_hook_attached' | grep -vc ' 1$'; }
 page() { curl --silent --output /dev/null --write-out '%{http_code}' "http://127.0.0.1:10150/$1"; }
+metric() { curl --silent http://127.0.0.1:10150/metrics | awk -v name="$1" '$1 == name { print $2 }'; }
 show() { systemctl show --value --property "$1" backupflow; }
 process() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$(show MainPID)/status"; }
 send() { ip netns exec peer bash -c "for ((i = 0; i < $1; i++)); do echo x > /dev/udp/10.20.0.1/32006; sleep ${2:-0}; done"; }
@@ -69,6 +70,9 @@ is "running" inactive "$(systemctl is-active backupflow)"
 is "the place for counts" backupflow "$(stat --format %U /sys/fs/bpf/backupflow)"
 systemctl start backupflow 2> /dev/null && fail "it started without a config"
 journalctl -b -u backupflow | grep -q 'no system is configured' || fail "no word of the config"
+is "starts" 0 "$(show NRestarts)"
+is "its exit code" 78 "$(show ExecMainStatus)"
+show StatusText | grep -q '^config refused: .*no system is configured' || fail "status: $(show StatusText)"
 systemctl stop backupflow
 systemctl reset-failed backupflow 2> /dev/null
 cat > /etc/backupflow/config.toml << 'END'
@@ -122,13 +126,21 @@ main=$(show MainPID)
 echo 'colour = 1' >> /etc/backupflow/config.toml
 systemctl reload backupflow 2> /dev/null && fail "a reload with faults succeeded"
 is "still running" active "$(systemctl is-active backupflow)"
+until_is "its metric" 0 metric backupflow_config_last_reload_successful
+backupflow status | grep -q 'has faults and is not applied' || fail "no note of it in status"
 sed -i '$d' /etc/backupflow/config.toml
 systemctl reload backupflow || fail "the reload"
 is "the process" "$main" "$(show MainPID)"
+until_is "its metric" 1 metric backupflow_config_last_reload_successful
 is "datagrams" 100 "$(counted)"
 
-step "restart: the counts go on"
-systemctl restart backupflow
+step "restart: the counts go on, and what fails goes on failing"
+connect && fail "something listens"
+until_is "no listener" "refused no-listener" said
+for _ in 1 2; do
+    systemctl restart backupflow
+    is "after a restart" "refused no-listener" "$(said)"
+done
 send 10
 until_is "datagrams" 110 counted
 

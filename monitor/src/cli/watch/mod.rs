@@ -18,11 +18,8 @@ use ratatui::crossterm::{
     tty::IsTty as _,
 };
 
-use super::status;
-use crate::{
-    config::{self, Config},
-    report::Report,
-};
+use super::client::Client;
+use crate::report::Report;
 use view::View;
 
 /// How often the daemon is asked: it judges once a second.
@@ -32,12 +29,12 @@ const EVERY: Duration = Duration::from_secs(1);
 const FRAME: Duration = Duration::from_millis(50);
 
 pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
-    let config = config::load(config)?;
+    let client = Client::of(config);
     ensure!(std::io::stdout().is_tty(), "`watch` needs a terminal: use `status`");
     // Without a daemon this ends before the screen is taken.
-    let mut view = View::new(status::ask(&config)?, TimeZone::system());
+    let mut view = View::new(client.report()?, TimeZone::system());
     let (sender, answers) = mpsc::channel();
-    thread::Builder::new().name("ask".to_owned()).spawn(move || ask(&config, &sender))?;
+    thread::Builder::new().name("ask".to_owned()).spawn(move || ask(&client, &sender))?;
     let mut terminal = ratatui::try_init().context("taking the screen")?;
     let ended = show(&mut terminal, &mut view, &answers);
     ratatui::restore();
@@ -46,10 +43,10 @@ pub(super) fn run(config: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// Asks until nobody listens.
-fn ask(config: &Config, answers: &Sender<Result<Report, String>>) {
+fn ask(client: &Client, answers: &Sender<Result<Report, String>>) {
     loop {
         thread::sleep(EVERY);
-        let answer = status::ask(config).map_err(|error| format!("{error:#}"));
+        let answer = client.report().map_err(|error| format!("{error:#}"));
         if answers.send(answer).is_err() {
             return;
         }

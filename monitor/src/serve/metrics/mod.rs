@@ -30,7 +30,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub fn write(
     mut out: &mut dyn Write,
     report: &Report,
-    reload: Reload,
+    reload: &Reload,
     web: &WebState,
 ) -> io::Result<()> {
     Families::of(report, reload, web).write(&mut out)?;
@@ -46,10 +46,10 @@ pub fn write(
 struct Families(HashMap<&'static str, String>);
 
 impl Families {
-    fn of(report: &Report, reload: Reload, web: &WebState) -> Self {
+    fn of(report: &Report, reload: &Reload, web: &WebState) -> Self {
         let mut families = Self(HashMap::new());
         families.add("backupflow_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
-        let successful = f64::from(u8::from(reload.successful));
+        let successful = f64::from(u8::from(reload.faults.is_none()));
         families.add("backupflow_config_last_reload_successful", &[], successful);
         families.add(
             "backupflow_config_last_reload_success_timestamp_seconds",
