@@ -61,7 +61,7 @@ impl Gathered {
         self.peers_seen += usize::from(tally.wire.last_seen().is_some());
         self.succeed(found.peer, track.last_success);
         self.not_followed = self.not_followed.max(track.last_not_followed());
-        if flow.transport == Transport::Udp && track.last_success.is_none() {
+        if flow.transport == Transport::Udp && track.last_success.is_none() && !track.is_scanned() {
             self.one_way = self.one_way.max(tally.wire.last_seen());
         }
         self.totals.take_in(tally, track.difference());

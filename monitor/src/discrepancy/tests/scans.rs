@@ -51,6 +51,17 @@ fn what_a_scanner_gets_to_open_is_no_use() {
 }
 
 #[test]
+fn datagrams_of_a_scanner_are_no_traffic() {
+    let mut bench = Bench::new();
+    for port in [20_000, 20_001, 20_002, 32006] {
+        let asked = FlowId { transport: Transport::Udp, ..flow(Side::Server, "10.20.0.50", port) };
+        bench.receive(asked, data);
+    }
+    assert_eq!(bench.assess().scanners.len(), 1);
+    assert_eq!(bench.verdict("scan-32006"), (Verdict::Idle, None));
+}
+
+#[test]
 fn a_peer_all_of_whose_services_are_down_is_no_scanner() {
     let mut bench = Bench::new();
     bench.scan("10.20.0.7", 3);
