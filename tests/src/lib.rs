@@ -31,6 +31,7 @@ pub mod net;
 mod programs;
 mod raw;
 mod report;
+mod running;
 mod screen;
 mod sys;
 mod tcp;
@@ -62,6 +63,7 @@ pub use report::{
     Counts, Difference, Dropped, Expectation, Failing, Flow, Hook, Name, Peer, Report, Scanner,
     Session, Share, Unexpected,
 };
+pub use running::Running;
 pub use screen::Screen;
 pub use sys::{TcpInfo, multipath_socket};
 pub use tcp::{

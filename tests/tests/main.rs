@@ -73,6 +73,8 @@ mod restart;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]
+mod scans;
+#[cfg(test)]
 mod second;
 #[cfg(test)]
 mod service;

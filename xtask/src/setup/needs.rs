@@ -1,7 +1,7 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 18] = [
+const TOOLS: [(&str, &str); 20] = [
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -15,6 +15,8 @@ const TOOLS: [(&str, &str); 18] = [
     ("chromium", "chromium"),
     ("tmux", "tmux"),
     ("curl", "curl"),
+    ("nmap", "nmap"),
+    ("haproxy", "haproxy"),
     ("nsenter", "util-linux"),
     ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
@@ -146,6 +148,8 @@ mod tests {
             "chromium",
             "tmux",
             "curl",
+            "nmap",
+            "haproxy",
             "util-linux",
             "systemd",
         ];
