@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use tests::{
-    Counted, Daemon, Flow, HOST4, HOST6, PEER4, PEER6, Pair, Wire, config, datagrams, udp_socket,
+    Counted, Daemon, Expectation, Flow, HOST4, HOST6, PEER4, PEER6, Pair, Wire, config, datagrams,
+    udp_socket,
 };
 
 const SERVED: Flow<'_> = Flow("scan-32006", "server", "client");
@@ -74,16 +75,62 @@ fn datagrams_in_one_call_count_one_by_one() {
     }
 }
 
+/// Nothing in such a datagram says which end asks: it is told by the first one.
 #[test]
 fn both_ends_on_the_service_port_are_one_flow() {
+    let bytes = HEADERS4 + 10;
+    let (five, three) = (Wire::new(5, 5 * bytes), Wire::new(3, 3 * bytes));
+    for peer_asks in [true, false] {
+        let pair = Pair::new();
+        let daemon = Daemon::start(&pair.host, config::BACKUP_SERVER);
+        let host = udp_socket(&pair.host, SocketAddr::new(HOST4, PORT));
+        let peer = udp_socket(&pair.peer, SocketAddr::new(PEER4, PORT));
+        let (asks, answers) = if peer_asks { (&peer, &host) } else { (&host, &peer) };
+        let from = datagrams(asks, answers.local_addr().unwrap(), answers, 5, 10);
+        datagrams(answers, from, asks, 3, 10);
+        let (flow, other, received, transmitted) =
+            if peer_asks { (SERVED, ASKED, five, three) } else { (ASKED, SERVED, three, five) };
+        let report = daemon.counts(flow, received, transmitted);
+        assert_eq!(other.counted(&report), (Wire::default(), Wire::default()));
+        assert_eq!(report.flow_map.entries, 1);
+        daemon.verdict(flow, "ok", None);
+        daemon.verdict(other, "idle", None);
+    }
+}
+
+/// Once both ends have asked from other ports there are two flows, and every datagram between the service's ports is
+/// taken for a question.
+#[test]
+fn silence_is_proven_only_by_more_questions_than_the_other_end_sent() {
+    const REASON: &str =
+        "both ends send to this port: what comes may be an answer, or a question of the other end";
     let pair = Pair::new();
     let daemon = Daemon::start(&pair.host, config::BACKUP_SERVER);
     let host = udp_socket(&pair.host, SocketAddr::new(HOST4, PORT));
     let peer = udp_socket(&pair.peer, SocketAddr::new(PEER4, PORT));
-    let from = datagrams(&peer, host.local_addr().unwrap(), &host, 5, 10);
-    datagrams(&host, from, &peer, 3, 10);
+    let (at_host, at_peer) = (host.local_addr().unwrap(), peer.local_addr().unwrap());
+    datagrams(&udp_socket(&pair.host, SocketAddr::new(HOST4, 0)), at_peer, &peer, 1, 10);
+    datagrams(&udp_socket(&pair.peer, SocketAddr::new(PEER4, 0)), at_host, &host, 1, 10);
+    // Both ask five times, and both are answered.
+    for _ in 0..10 {
+        datagrams(&host, at_peer, &peer, 1, 10);
+        datagrams(&peer, at_host, &host, 1, 10);
+    }
     let bytes = HEADERS4 + 10;
-    let report = daemon.counts(SERVED, Wire::new(5, 5 * bytes), Wire::new(3, 3 * bytes));
-    assert_eq!(ASKED.counted(&report), (Wire::default(), Wire::default()));
-    assert_eq!(report.flow_map.entries, 1);
+    let eleven = Wire::new(11, 11 * bytes);
+    daemon.counts(SERVED, eleven, Wire::default());
+    daemon.counts(ASKED, Wire::default(), eleven);
+    daemon.settles("both unknown", |report| {
+        let said = [SERVED, ASKED].map(|flow| flow.find(report));
+        let is_crossed = |said: &&Expectation| said.evidence.reason.as_deref() == Some(REASON);
+        if said.iter().all(is_crossed) { Ok(()) } else { Err(format!("{said:?}")) }
+    });
+    for flow in [SERVED, ASKED] {
+        daemon.verdict(flow, "unknown", None);
+    }
+    // Three more than the peer can have answered.
+    datagrams(&host, at_peer, &peer, 3, 10);
+    let said = daemon.verdict(ASKED, "blocked", Some("no-answer"));
+    assert_eq!(said.evidence.failing[0].attempts, 14);
+    daemon.verdict(SERVED, "unknown", None);
 }

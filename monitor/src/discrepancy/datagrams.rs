@@ -5,10 +5,26 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Failure, evidence, moved_by, track::ANSWER_GRACE};
-use crate::observe::{FlowId, Tally};
+use crate::observe::{FlowId, Tally, Wire};
 
 /// Questions in a row without an answer that are no accident: programs ask again after a loss.
 const ENOUGH: u64 = 3;
+
+/// When a question of the other end last came that may be the answer to one of this flow: where both ends ask from
+/// the service's port, nothing in a datagram says which of the two it is. `None` where silence is proven all the
+/// same, since the other end had fewer questions without an answer.
+pub(super) fn crossed(
+    flow: &FlowId,
+    failure: &Failure,
+    turned: &Wire,
+    answered: u64,
+) -> Option<Timestamp> {
+    let unanswered = turned.answers(flow.side).packets.saturating_sub(answered);
+    let last = turned.last_answer(flow.side)?;
+    // The kernel's times are told a little differently from snapshot to snapshot.
+    let is_before = failure.since.duration_since(last) >= ANSWER_GRACE;
+    (!is_before && failure.attempts < unanswered + ENOUGH).then_some(last)
+}
 
 /// The datagrams of one flow until now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +81,11 @@ impl Datagrams {
     /// Whether questions go without an answer, or datagrams fail.
     pub(super) const fn is_eventful(&self) -> bool {
         self.failure.is_some() || self.silent_since.is_some()
+    }
+
+    /// How many questions there were when the last answer came.
+    pub(super) const fn answered(&self) -> u64 {
+        self.answered
     }
 
     pub(super) const fn failing(&self) -> Option<Failure> {

@@ -44,6 +44,15 @@ pub(super) fn is_spare(failure: &Failure, worked: Option<Timestamp>, now: Timest
     })
 }
 
+/// What is said of an address that fails while another one of its name works.
+pub(super) fn spare_address(expectation: &Expectation, failing: &Failing) -> String {
+    let Failing { flow, said: (_, cause), peer, .. } = failing;
+    let listed = expectation.peers.listed().unwrap_or_default();
+    let name = peer.and_then(|index| listed.get(index)).map(ToString::to_string);
+    let name = name.unwrap_or_default();
+    format!("{flow}: attempts fail ({cause}), another address of {name} works")
+}
+
 /// Which expectations are alternatives to each other, by their indices.
 pub(super) type Groups<'a> = BTreeMap<Alternatives<'a>, Vec<usize>>;
 

@@ -32,6 +32,8 @@ pub(super) struct Gathered {
     pub(super) with_unknown: Option<Timestamp>,
     /// When attempts were last not followed.
     pub(super) not_followed: Option<Timestamp>,
+    /// When a datagram last came that may be an answer, or a question of the other end.
+    pub(super) crossed: Option<Timestamp>,
     pub(super) peers_seen: usize,
     pub(super) totals: Totals,
 }

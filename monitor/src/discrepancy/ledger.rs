@@ -11,6 +11,7 @@ use super::{
     Assessment, Attempt, Cause, DEFAULT_WINDOW, Failing, Judgement, Memory, PeerCounts, Track,
     Unexpected,
     carried::{Carrier, LEFT_OUT, Now, Tracks},
+    datagrams::crossed,
     fallback,
     gathered::{Gathered, failing},
     memory::Memories,
@@ -187,6 +188,12 @@ impl Ledger {
             for found in &matches {
                 seen[found.expectation].take_in(*found, flow, tally, track);
             }
+            let crossed = failing.as_ref().filter(|it| is_silent(it)).and_then(|it| {
+                let turned = self.carrier.tally(flow.turned(), snapshot)?.wire;
+                let answered = self.tracks.get(&flow.turned()).map_or(0, |track| track.answered());
+                crossed(flow, &it.failure, &turned, answered)
+            });
+            let failing = failing.filter(|_| crossed.is_none());
             for found in &matches {
                 let (seen, expectation) =
                     (&mut seen[found.expectation], &expectations[found.expectation]);
@@ -197,6 +204,8 @@ impl Ledger {
                     is_over = failing.as_ref().is_some_and(|it| {
                         is_silent(it) || one_way::is_over(&it.failure, delivered)
                     });
+                } else {
+                    seen.crossed = crossed.max(seen.crossed);
                 }
                 if let Some(failing) = &failing
                     && failing.sessions.is_empty()
@@ -360,7 +369,7 @@ impl Ledger {
         });
         let (verdict, cause, reason) =
             self.sight.verdict(expectation, &gathered, names, watched, now);
-        let reason = reason.or_else(|| Some(spare_address(expectation, &spare?)));
+        let reason = reason.or_else(|| Some(fallback::spare_address(expectation, &spare?)));
         let first_failed = gathered.failing.since;
         let since = self.reported.since(&expectation.key, (verdict, cause), first_failed, now);
         Judgement {
@@ -383,15 +392,6 @@ impl Ledger {
 fn moved(lost: &[(Match, &Until)]) -> Option<Stranger> {
     let (found, _) = lost.first()?;
     Some(Stranger { nearest: found.expectation, cause: Cause::AddressChanged })
-}
-
-/// What is said of an address that fails while another one of its name works.
-fn spare_address(expectation: &Expectation, failing: &Failing) -> String {
-    let Failing { flow, said: (_, cause), peer, .. } = failing;
-    let listed = expectation.peers.listed().unwrap_or_default();
-    let name = peer.and_then(|index| listed.get(index)).map(ToString::to_string);
-    let name = name.unwrap_or_default();
-    format!("{flow}: attempts fail ({cause}), another address of {name} works")
 }
 
 fn has_name(expectation: &Expectation, names: &BTreeSet<String>) -> bool {

@@ -323,6 +323,11 @@ impl Track {
         }
     }
 
+    /// How many datagrams had asked when the last answer came.
+    pub(super) fn answered(&self) -> u64 {
+        self.datagrams.as_ref().map_or(0, |datagrams| datagrams.answered())
+    }
+
     /// Whether nobody but a scanner asked for it.
     pub(super) const fn is_scanned(&self) -> bool {
         self.scanned

@@ -124,6 +124,12 @@ impl Sight {
                     .to_owned(),
             );
         }
+        if recent(gathered.crossed) {
+            return unknown(
+                "both ends send to this port: what comes may be an answer, or a question of the other end"
+                    .to_owned(),
+            );
+        }
         if matches!(absence, Absence::Overdue(_)) && recent(gathered.with_unknown) {
             return unknown(
                 "it was seen with addresses that a name among the peers may stand for: its answers change"

@@ -4,6 +4,7 @@
 //! kernel.
 
 mod attempts;
+mod flow;
 mod flows;
 mod ports;
 mod session;
@@ -12,12 +13,12 @@ mod wire;
 
 use std::{
     collections::BTreeMap,
-    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
 
 pub use attempts::{Attempts, Ended, Odd, OpenAttempt, StrayAnswer};
+pub use flow::FlowId;
 pub use flows::{Flows, What};
 use jiff::Timestamp;
 pub use monitor_common::{AttemptEnd, Counters, IcmpKind, Loss, Outcome, Side, Transport};
@@ -25,22 +26,6 @@ pub use ports::PortSet;
 use serde::{Deserialize, Serialize};
 pub use session::Session;
 pub use wire::{Sockets, Wire};
-
-/// What identifies an observed flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FlowId {
-    /// The documented destination port.
-    pub service_port: u16,
-    /// The transport.
-    pub transport: Transport,
-    /// Which end this host is.
-    pub side: Side,
-    /// Both ends are this host.
-    pub loopback: bool,
-    /// The other machine.
-    pub peer: IpAddr,
-}
 
 /// What was counted for a flow since counting began. Counts only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -354,17 +339,6 @@ pub const fn transport_name(transport: Transport) -> &'static str {
     match transport {
         Transport::Tcp => "tcp",
         Transport::Udp => "udp",
-    }
-}
-
-impl fmt::Display for FlowId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service_port, transport, side, loopback: _, peer } = self;
-        let transport = transport_name(*transport);
-        match side {
-            Side::Client => write!(f, "to {peer} port {service_port}/{transport}"),
-            Side::Server => write!(f, "from {peer} to port {service_port}/{transport}"),
-        }
     }
 }
 

@@ -123,6 +123,56 @@ fn datagrams_of_the_wire_and_of_the_drops_may_be_read_in_any_order() {
     assert_eq!(bench.verdict("scan-32006"), (Verdict::Ok, None));
 }
 
+#[test]
+fn silence_is_not_proven_by_datagrams_that_cross() {
+    for (side, cause) in [(Side::Client, Cause::NoAnswer), (Side::Server, Cause::Undetermined)] {
+        let blocked = (Verdict::Blocked, Some(cause));
+        let unknown = (Verdict::Unknown, None);
+        // Of four questions, two are no accident yet.
+        for (crossing, expected) in
+            [(0, blocked), (1, blocked), (2, unknown), (4, unknown), (5, unknown)]
+        {
+            let mut bench = Bench::new();
+            bench.expectations.retain(|expectation| expectation.key.side == side);
+            let ask = |bench: &mut Bench, of: Side| match of {
+                Side::Client => bench.transmit(scan(of), data),
+                Side::Server => bench.receive(scan(of), data),
+            };
+            (0..4).for_each(|_| ask(&mut bench, side));
+            (0..crossing).for_each(|_| ask(&mut bench, scan(side).turned().side));
+            bench.assess();
+            bench.wait(5);
+            assert_eq!(bench.verdict("scan-32006"), expected, "{side:?} {crossing}");
+        }
+    }
+}
+
+#[test]
+fn questions_of_the_other_end_from_before_are_no_answers() {
+    let mut bench = Bench::new();
+    bench.expectations.retain(|expectation| expectation.key.side == Side::Client);
+    (0..4).for_each(|_| bench.receive(scan(Side::Server), data));
+    bench.assess();
+    bench.wait(5);
+    (0..4).for_each(|_| bench.transmit(scan(Side::Client), data));
+    bench.assess();
+    bench.wait(5);
+    let blocked = (Verdict::Blocked, Some(Cause::NoAnswer));
+    assert_eq!(bench.verdict("scan-32006"), blocked);
+}
+
+#[test]
+fn questions_of_the_other_end_that_were_answered_are_no_answers() {
+    let mut bench = Bench::new();
+    bench.expectations.retain(|expectation| expectation.key.side == Side::Client);
+    (0..4).for_each(|_| bench.transmit(scan(Side::Client), data));
+    bench.answered_datagrams(scan(Side::Server), 4);
+    bench.assess();
+    bench.wait(5);
+    let blocked = (Verdict::Blocked, Some(Cause::NoAnswer));
+    assert_eq!(bench.verdict("scan-32006"), blocked);
+}
+
 /// As kernels before 5.17 tell it.
 #[test]
 fn datagrams_in_answer_that_are_dropped_without_a_reason_leave_it_unknown() {
