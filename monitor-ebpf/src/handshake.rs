@@ -93,19 +93,31 @@ pub(crate) fn scratch(
     port: u16,
     segment: Segment,
     interface: u32,
-) -> Option<&'static mut Followed> {
-    let followed = FOLLOWED.get_ptr_mut(0)?;
+) -> bool {
+    let Some(followed) = FOLLOWED.get_ptr_mut(0) else { return false };
     // SAFETY: the pointer is to this CPU's value, and a TC program is not interrupted by another on the same CPU.
     let followed = unsafe { &mut *followed };
     followed.key = ConnectionKey { flow, own, port: u64::from(port) };
     followed.segment = segment;
     followed.interface = interface;
-    Some(followed)
+    true
 }
 
-/// Takes in a segment of a connection.
+/// Takes in the segment that [`scratch`] was given.
+///
+/// A global function, which the verifier looks at once, and not again for whatever a program knows when it calls it.
 #[inline(never)]
-pub(crate) fn follow(followed: &mut Followed) {
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn follow_handshake() -> u32 {
+    if let Some(followed) = FOLLOWED.get_ptr_mut(0) {
+        // SAFETY: as in `scratch`.
+        follow(unsafe { &mut *followed });
+    }
+    0
+}
+
+#[inline(always)]
+fn follow(followed: &mut Followed) {
     let now = clock::now();
     let Followed { key, segment, interface, handshake: new } = followed;
     let Some(handshake) = HANDSHAKES.get_ptr_mut(*key) else {

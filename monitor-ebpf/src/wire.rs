@@ -21,15 +21,10 @@ use monitor_common::{
 use crate::{
     clock, handshake, icmp,
     maps::{create_flow, documented, flow, is_of_probe, lose},
-    own::{is_forwarded, is_own_address, note_forwarded, own_token},
+    own::{is_forwarded, note_forwarded, own_token, whose_packet},
     reader::Direct,
     skb::{self, Whole},
 };
-
-/// Kinds of packets, as the kernel numbers them.
-const PACKET_BROADCAST: u32 = 1;
-const PACKET_MULTICAST: u32 = 2;
-const PACKET_OTHERHOST: u32 = 3;
 
 #[classifier]
 fn wire_ingress(context: TcContext) -> i32 {
@@ -242,7 +237,11 @@ impl<B: Bytes> Seen<'_, B> {
         }
         let own = self.own()?;
         let kind = skb::kind(&self.context.skb);
-        whose(&own, kind, self.path == Path::Received)
+        match whose_packet(own[0], own[1], kind, u32::from(self.path == Path::Received)) {
+            0 => None,
+            1 => Some(Loss::OtherMachine),
+            _ => Some(Loss::Forwarded),
+        }
     }
 
     #[inline(always)]
@@ -297,8 +296,8 @@ impl<B: Bytes> Seen<'_, B> {
             return;
         };
         let interface = skb::interface(&self.context.skb);
-        if let Some(scratch) = handshake::scratch(flow, own, port, segment, interface) {
-            handshake::follow(scratch);
+        if handshake::scratch(flow, own, port, segment, interface) {
+            handshake::follow_handshake();
         }
     }
 
@@ -348,18 +347,6 @@ impl<B: Bytes> Seen<'_, B> {
             segments => segments,
         };
         (packets, length + packets.saturating_sub(1) * headers + packets * tag)
-    }
-}
-
-#[inline(never)]
-fn whose(own: &[u64; 2], kind: u32, received: bool) -> Option<Loss> {
-    if is_own_address(*own) {
-        return None;
-    }
-    match kind {
-        PACKET_BROADCAST | PACKET_MULTICAST if received => None,
-        PACKET_OTHERHOST if received => Some(Loss::OtherMachine),
-        _ => Some(Loss::Forwarded),
     }
 }
 
