@@ -107,15 +107,16 @@ impl Heading {
         packet: &Packet,
         path: Path,
     ) -> Option<FlowKey> {
-        let (peer, side) = self.ends(path);
+        let (peer, _) = self.ends(path);
+        Some(self.flow_with(packet.address(bytes, peer)?, packet, path))
+    }
+
+    /// The same where the address of the peer is known.
+    #[inline(always)]
+    pub const fn flow_with(self, peer: [u64; 2], packet: &Packet, path: Path) -> FlowKey {
+        let (_, side) = self.ends(path);
         let (service_port, _) = self.ports(packet);
-        Some(FlowKey::new(
-            packet.address(bytes, peer)?,
-            service_port,
-            packet.transport,
-            side,
-            matches!(path, Path::Loopback),
-        ))
+        FlowKey::new(peer, service_port, packet.transport, side, matches!(path, Path::Loopback))
     }
 }
 

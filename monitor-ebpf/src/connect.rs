@@ -21,8 +21,9 @@ use monitor_common::{Event, FlowKey, Side, Transport};
 
 use crate::{
     connection::{CLOSED, SYN_SENT, is_tcp, peer4, peer6},
-    maps::{ask, begin, count_event, documented, forget_asked, is_probe},
+    maps::{ask, begin, count_event, forget_asked},
     memory::{Namespace, argument, field, namespace_of_socket, offset, read},
+    ports::{is_documented, is_probe},
     skb::said_before,
 };
 
@@ -50,7 +51,7 @@ fn count(context: &SockAddrContext, peer: impl Fn(u64) -> [u64; 2]) {
     forget_asked(socket);
     let address: u64 = field(attempt, offset!(attempt_address));
     let port = u16::from_be(read(address + 2));
-    if !documented(Transport::Tcp, port) {
+    if !is_documented(Transport::Tcp, port) {
         return;
     }
     if is_probe(field(socket, offset!(socket_port))) {

@@ -10,11 +10,18 @@
 //! It fires for every namespace of the machine.
 
 use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
-use monitor_common::{Event, FlowKey, Outcome, Side, Transport};
+use monitor_common::{
+    Event, FlowKey, Outcome, Transport,
+    attribution::Path,
+    packet::{Packet, SYN, Version},
+};
 
 use crate::{
-    maps::{count_event, count_outcome, documented, is_known, is_probe},
+    ends::Ends,
+    maps::{count_event, count_outcome},
     memory::{Namespace, argument, field, namespace_of_socket, offset, read},
+    own::stays_inside,
+    ports::{is_documented, is_probe},
 };
 
 const ESTABLISHED: u64 = 1;
@@ -93,30 +100,38 @@ pub(crate) enum End {
 pub(crate) fn flow_of_socket(socket: u64, end: End) -> Option<FlowKey> {
     let peer_port = u16::from_be(field(socket, offset!(socket_peer_port)));
     let own_port = own_port(socket);
-    let to_service = documented(Transport::Tcp, peer_port) && end != End::Accepted;
-    let from_service = documented(Transport::Tcp, own_port) && end != End::Opened;
-    if !(to_service || from_service) || is_probe(own_port) {
+    let is_documented = |port| is_documented(Transport::Tcp, port);
+    if !(is_documented(own_port) || is_documented(peer_port)) || is_probe(own_port) {
         return None;
     }
     if namespace_of_socket(socket) != Namespace::Watched {
         return None;
     }
     let (peer, own) = addresses(socket)?;
-    if peer == own && (end == End::Opened || is_probe(peer_port)) {
+    let path = match end {
+        End::Opened if stays_inside(own, peer) => return None,
+        End::Opened => Path::Transmitted,
+        _ if stays_inside(own, peer) => Path::Loopback,
+        End::Accepted | End::Unknown => Path::Received,
+    };
+    if path == Path::Loopback && is_probe(peer_port) {
         return None;
     }
-    let (to_side, loopback) =
-        if peer == own { (Side::Server, true) } else { (Side::Client, false) };
-    let to = FlowKey::new(peer, peer_port, Transport::Tcp, to_side, loopback);
-    let from = FlowKey::new(peer, own_port, Transport::Tcp, Side::Server, loopback);
-    match end {
-        End::Opened => Some(to),
-        End::Accepted => Some(from),
-        // Where flows are known for both ports, the lower one is more likely the service's.
-        End::Unknown if from_service && own_port < peer_port && is_known(&from) => Some(from),
-        End::Unknown if to_service && is_known(&to) => Some(to),
-        End::Unknown => (from_service && is_known(&from)).then_some(from),
-    }
+    // It is where its packets are, and what opened it says which end is the service.
+    let flags = if end == End::Unknown { 0 } else { SYN };
+    let (source, destination, source_port, destination_port) = match path {
+        Path::Transmitted => (own, peer, own_port, peer_port),
+        Path::Received | Path::Loopback => (peer, own, peer_port, own_port),
+    };
+    let packet = Packet {
+        network: 0,
+        transport_header: 0,
+        version: Version::V6,
+        transport: Transport::Tcp,
+        source_port,
+        destination_port,
+    };
+    Ends { source, destination, path, opens: true }.flow(&packet, flags)
 }
 
 /// Whether a socket is of TCP itself.

@@ -11,13 +11,18 @@
 
 use aya_ebpf::{EbpfContext as _, macros::raw_tracepoint, programs::RawTracePointContext};
 use monitor_common::{
-    DropKey, FlowKey, Loss, Place, Side, Transport,
+    DropKey, FlowKey, Loss, Place, Transport,
+    attribution::Path,
     packet::{self, End, Link, Packet, SYN, SYN_ACK, Skip},
 };
 
 use crate::{
-    maps::{count_drop, documented, is_known, is_of_probe, lose},
+    ends::{Ends, is_own},
+    maps::{count_drop, lose},
     memory::{Memory, Namespace, argument, field, namespace, namespace_of_socket, offset, read},
+    own::stays_inside,
+    ports::{documented, is_documented, is_of_probe},
+    socket::LOOPBACK,
 };
 
 /// No header of that kind.
@@ -37,14 +42,24 @@ fn drop(context: RawTracePointContext) -> i32 {
     if is_unrelated(start) {
         return 0;
     }
-    let bytes = Memory(start);
     let event = Event { skb, receiver, reason, head };
-    match packet::locate_plain(&bytes, Link::Ip) {
-        Ok(packet) => event.count(bytes, packet),
-        Err(Skip::Deeper) => look_deeper(&event, start),
-        Err(_) => {}
+    if !look(&event, start) {
+        look_deeper(&event, start);
     }
     0
+}
+
+/// Counts a packet, unless its ports lie deeper. Called from where the deeper look is, the two take more of the
+/// stack than there is.
+#[inline(never)]
+fn look(event: &Event, start: u64) -> bool {
+    let bytes = Memory(start);
+    match packet::locate_plain(&bytes, Link::Ip) {
+        Ok(packet) => event.count(bytes, packet),
+        Err(Skip::Deeper) => return false,
+        Err(_) => {}
+    }
+    true
 }
 
 /// The same for a packet with IPv6 extension headers.
@@ -69,10 +84,8 @@ impl Event {
     /// Counts the packet if it is on a documented port.
     #[inline(always)]
     fn count(self, bytes: Memory, packet: Packet) {
-        let to_service = documented(packet.transport, packet.destination_port);
-        let from_service = documented(packet.transport, packet.source_port);
-        if to_service || from_service {
-            Dropped { event: self, bytes, packet }.count(to_service, from_service);
+        if documented(packet).any() {
+            Dropped { event: self, bytes, packet }.count();
         }
     }
 }
@@ -93,7 +106,7 @@ fn is_unrelated(start: u64) -> bool {
         return false;
     };
     let [a, b, c, d] = ports.to_ne_bytes();
-    let is_documented = |port| documented(transport, u16::from_be_bytes(port));
+    let is_documented = |port| is_documented(transport, u16::from_be_bytes(port));
     !is_documented([a, b]) && !is_documented([c, d])
 }
 
@@ -106,7 +119,7 @@ struct Dropped {
 
 impl Dropped {
     #[inline(always)]
-    fn count(&self, to_service: bool, from_service: bool) {
+    fn count(&self) {
         let device: u64 = field(self.event.skb, offset!(skb_device));
         match self.namespace(device) {
             Namespace::Watched => {}
@@ -115,9 +128,13 @@ impl Dropped {
         }
         let mac: u16 = field(self.event.skb, offset!(skb_mac_header));
         let at_device = mac != UNSET;
-        let received = at_device && self.came_in();
+        // The kernel has noted by which device it came in, unless the packet is this host's own, at the egress
+        // hooks and queues of its device. What a driver drops before that note was sent by another namespace's socket.
+        let incoming: u32 = field(self.event.skb, offset!(skb_incoming));
+        let received =
+            at_device && (incoming != 0 || self.namespace_of_sender() == Namespace::Other);
         let flags = self.packet.tcp_flags(&self.bytes).unwrap_or(0);
-        let Some(flow) = self.flow(to_service, from_service, received, flags & SYN_ACK) else {
+        let Some(flow) = self.flow(received, incoming, flags) else {
             // The wire has told of it, if it was there, or it is a probe.
             return;
         };
@@ -153,47 +170,23 @@ impl Dropped {
         namespace_of_socket(field(self.event.skb, offset!(skb_socket)))
     }
 
-    /// Whether a packet with a link header came in by a device. The kernel has noted by which one, unless
-    /// the packet is this host's own, at the egress hooks and queues of its device. What a driver drops
-    /// before that note was sent by another namespace's socket.
     #[inline(always)]
-    fn came_in(&self) -> bool {
-        let incoming: u32 = field(self.event.skb, offset!(skb_incoming));
-        incoming != 0 || self.namespace_of_sender() == Namespace::Other
-    }
-
-    /// What opens a connection says by itself which port is the service's; what belongs to one is
-    /// placed with it.
-    #[inline(always)]
-    fn flow(
-        &self,
-        to_service: bool,
-        from_service: bool,
-        received: bool,
-        opening: u8,
-    ) -> Option<FlowKey> {
+    fn flow(&self, received: bool, incoming: u32, flags: u8) -> Option<FlowKey> {
         let source = self.packet.address(&self.bytes, End::Source)?;
         let destination = self.packet.address(&self.bytes, End::Destination)?;
-        // Told from the server's end, as on the wire.
-        let loopback = source == destination;
-        if is_of_probe(&self.packet, received, loopback) {
+        let path = match received {
+            true if incoming == LOOPBACK => Path::Loopback,
+            true => Path::Received,
+            false if stays_inside(source, destination) => Path::Loopback,
+            false => Path::Transmitted,
+        };
+        if is_of_probe(&self.packet, received, path == Path::Loopback) {
             return None;
         }
-        let peer = if received { source } else { destination };
-        let key = |service_port, side| {
-            let side = if loopback { Side::Server } else { side };
-            FlowKey::new(peer, service_port, self.packet.transport, side, loopback)
-        };
-        let to =
-            key(self.packet.destination_port, if received { Side::Server } else { Side::Client });
-        let from = key(self.packet.source_port, if received { Side::Client } else { Side::Server });
-        match opening {
-            SYN => to_service.then_some(to),
-            SYN_ACK => from_service.then_some(from),
-            _ if to_service && is_known(&to) => Some(to),
-            _ if from_service && is_known(&from) => Some(from),
-            _ => (to_service && self.packet.transport == Transport::Udp).then_some(to),
-        }
+        // What is passed on for others is none of the host's, save where the wire told of it, before its
+        // destination was translated.
+        let opens = is_own(path, source, destination);
+        Ends { source, destination, path, opens }.flow(&self.packet, flags)
     }
 
     /// Packets that it is on the wire.

@@ -11,10 +11,9 @@ use aya_ebpf::{
 };
 use monitor_common::{
     ClockReading, ConnectionCounts, Counters, DropCounts, DropKey, Event, EventCounts, EventKey,
-    FlowCounts, FlowKey, Loss, Outcome, Transport,
+    FlowCounts, FlowKey, Loss, Outcome,
     names::MOST_LISTED,
-    packet::{Packet, SYN, SYN_ACK},
-    ports::{PORT_WORDS, PortBits, port_bit},
+    packet::{SYN, SYN_ACK},
 };
 
 use crate::clock;
@@ -58,30 +57,6 @@ static LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(Loss::COUNT, 0);
 /// The last reading of the clocks.
 #[map]
 static CLOCK: Array<ClockReading> = Array::with_max_entries(1, 0);
-
-/// The documented ports, written by the daemon while the programs run.
-#[repr(transparent)]
-struct SharedPorts(UnsafeCell<PortBits>);
-
-// SAFETY: the programs only read it, one aligned word at a time, and the daemon writes it through
-// the map, where a word is old or new and nothing between.
-unsafe impl Sync for SharedPorts {}
-
-#[unsafe(link_section = ".data.ports")]
-#[unsafe(no_mangle)]
-static DOCUMENTED: SharedPorts = SharedPorts(UnsafeCell::new([0; PORT_WORDS]));
-
-/// The daemon's own local ports, written by it while the programs run. From the lowest bit: the TCP port of its probes (16), 0 for
-/// none; the first UDP port of its questions for names (16), and how many there are (16).
-#[repr(transparent)]
-struct SharedPort(UnsafeCell<u64>);
-
-// SAFETY: as of the documented ports; it is one aligned word.
-unsafe impl Sync for SharedPort {}
-
-#[unsafe(link_section = ".data.probe")]
-#[unsafe(no_mangle)]
-static PROBE_PORT: SharedPort = SharedPort(UnsafeCell::new(0));
 
 /// Peers that the config names one by one: a part of the map is kept for their flows, so that nobody else can
 /// take it all.
@@ -339,45 +314,6 @@ pub(crate) fn count_event(flow: FlowKey, event: Event) {
         counts.first = now;
     }
     counts.last = now;
-}
-
-/// Whether a port is documented.
-#[inline(always)]
-pub(crate) fn documented(transport: Transport, port: u16) -> bool {
-    let (index, mask) = port_bit(transport, port);
-    let word = DOCUMENTED.0.get().cast::<u64>().wrapping_add(index);
-    // SAFETY: `port_bit` gives an index inside the set for every transport and port, and the
-    // static lives as long as the program.
-    unsafe { word.read_volatile() & mask != 0 }
-}
-
-/// Whether a TCP port of this host is that of the daemon's own probes, which are no traffic of a backup.
-#[inline(always)]
-pub(crate) fn is_probe(own_port: u16) -> bool {
-    // SAFETY: the static lives as long as the program.
-    let probe = unsafe { PROBE_PORT.0.get().read_volatile() } & 0xffff;
-    probe != 0 && u64::from(own_port) == probe
-}
-
-/// Whether a UDP port of this host is one of the daemon's own questions for names.
-#[inline(always)]
-fn is_question(own_port: u16) -> bool {
-    // SAFETY: the static lives as long as the program.
-    let ports = unsafe { PROBE_PORT.0.get().read_volatile() } >> 16;
-    u64::from(own_port).wrapping_sub(ports & 0xffff) < ports >> 16
-}
-
-/// Whether a packet is one of the daemon's own, or an answer to one. Of what the host sends to itself, both
-/// ports are its own.
-#[inline(always)]
-pub(crate) fn is_of_probe(packet: &Packet, received: bool, loopback: bool) -> bool {
-    let Packet { transport, source_port, destination_port, .. } = *packet;
-    let (own, other) =
-        if received { (destination_port, source_port) } else { (source_port, destination_port) };
-    match transport {
-        Transport::Tcp => is_probe(own) || loopback && is_probe(other),
-        Transport::Udp => is_question(own) || loopback && is_question(other),
-    }
 }
 
 /// Counts one packet that was seen and is not counted in a flow.

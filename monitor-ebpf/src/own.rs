@@ -46,15 +46,34 @@ pub(crate) fn own_token(address: [u64; 2]) -> u32 {
     OwnAddresses::token(own_word(offset_of!(OwnAddresses, epoch)), address)
 }
 
-/// Whether an address is one of the host's.
+/// Whether an address is one of the host's, or may be: it has more than there is room for.
 #[inline(always)]
 pub(crate) fn is_own_address(address: [u64; 2]) -> bool {
+    let mixer = own_word(offset_of!(OwnAddresses, mixer));
+    mixer == 0 || is_listed(mixer, address)
+}
+
+#[inline(always)]
+fn is_listed(mixer: u64, address: [u64; 2]) -> bool {
     const BUCKET: usize = OwnAddresses::BUCKET * size_of::<[u64; 2]>();
 
-    let mixer = own_word(offset_of!(OwnAddresses, mixer));
     let bucket = offset_of!(OwnAddresses, buckets) + OwnAddresses::bucket(mixer, address) * BUCKET;
     let is_at = |at: usize| own_word(at) == address[0] && own_word(at + 8) == address[1];
-    mixer == 0 || is_at(bucket) || is_at(bucket + 16) || is_at(bucket + 32) || is_at(bucket + 48)
+    is_at(bucket) || is_at(bucket + 16) || is_at(bucket + 32) || is_at(bucket + 48)
+}
+
+/// Whether what this host sends from one address to another stays inside.
+#[inline(always)]
+pub(crate) fn stays_inside(source: [u64; 2], destination: [u64; 2]) -> bool {
+    let mixer = own_word(offset_of!(OwnAddresses, mixer));
+    source == destination || is_loopback(destination) || is_listed(mixer, destination)
+}
+
+/// Whether an address is one of 127.0.0.0/8, of which the host lists only the first.
+#[expect(clippy::host_endian_bytes, reason = "a word is bytes in memory, not a number")]
+#[inline(always)]
+const fn is_loopback([first, second]: [u64; 2]) -> bool {
+    first == 0 && matches!(second.to_ne_bytes(), [0, 0, 0xff, 0xff, 127, ..])
 }
 
 /// Zero for a packet of this host, else the number of the loss. A global function: the verifier looks at it once, and

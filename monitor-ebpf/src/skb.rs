@@ -2,12 +2,8 @@
 
 #![expect(unsafe_code, reason = "the context is a pointer to the kernel's view of the packet")]
 
-use aya_ebpf::{
-    bindings::bpf_fib_lookup as Lookup,
-    helpers::generated::{bpf_fib_lookup, bpf_get_retval},
-    programs::sk_buff::SkBuff,
-};
-use monitor_common::packet::{Bytes, Version};
+use aya_ebpf::{helpers::generated::bpf_get_retval, programs::sk_buff::SkBuff};
+use monitor_common::packet::Bytes;
 
 macro_rules! field {
     ($context:expr, $field:ident) => {{
@@ -79,37 +75,6 @@ pub(crate) fn socket(context: &SkBuff) -> u64 {
 #[inline(always)]
 pub(crate) fn came_in(context: &SkBuff) -> bool {
     field!(context, ingress_ifindex) != 0
-}
-
-/// Whether an address is one of this host's, and not of a machine that it forwards to from the device
-/// that the packet came in by. Since 4.18; where the kernel cannot say, it is.
-#[inline(always)]
-pub(crate) fn is_local(context: &SkBuff, version: Version, address: [u64; 2]) -> bool {
-    const IPV4: u8 = 2;
-    const IPV6: u8 = 10;
-    const NOT_FORWARDED: i64 = 4;
-    const FORWARDING_IS_OFF: i64 = 5;
-    const SIZE: i32 = 64;
-    const _: () = assert!(size_of::<Lookup>() == 64);
-
-    // SAFETY: plain integers, of which zero is one.
-    let mut lookup: Lookup = unsafe { core::mem::zeroed() };
-    lookup.ifindex = interface(context);
-    // SAFETY: as many bytes, and any are numbers.
-    let words: [u32; 4] = unsafe { core::mem::transmute(address) };
-    match version {
-        Version::V4 => {
-            lookup.family = IPV4;
-            lookup.__bindgen_anon_4.ipv4_dst = words[3];
-        }
-        Version::V6 => {
-            lookup.family = IPV6;
-            lookup.__bindgen_anon_4.ipv6_dst = words;
-        }
-    }
-    // SAFETY: the kernel passes the context, and reads and writes no more than the given size.
-    let found = unsafe { bpf_fib_lookup(context.skb.cast(), &raw mut lookup, SIZE, 0) };
-    found < 0 || matches!(found, NOT_FORWARDED | FORWARDING_IS_OFF)
 }
 
 /// The whole packet, its parts outside the linear memory included, read by a helper.

@@ -10,13 +10,14 @@
 
 use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
 use monitor_common::{
-    attribution::{Documented, FlowTable, Heading, Path, attribute},
+    attribution::{FlowTable, Heading, Path, attribute},
     packet::{self, Bytes, Link, Packet, SYN_ACK, Skip},
 };
 
 use crate::{
-    maps::{AtSocket, create_at_socket, documented, is_of_probe, socket_flow},
+    maps::{AtSocket, create_at_socket, socket_flow},
     memory::is_own_socket_watched,
+    ports::{documented, is_of_probe},
     reader::Direct,
     skb,
 };
@@ -24,7 +25,7 @@ use crate::{
 /// Let the packet pass.
 const PASS: i32 = 1;
 /// Index of the loopback device, in every namespace.
-const LOOPBACK: u32 = 1;
+pub(crate) const LOOPBACK: u32 = 1;
 
 #[cgroup_skb]
 fn socket_ingress(context: SkBuffContext) -> i32 {
@@ -41,7 +42,7 @@ fn watch(context: &SkBuffContext, received: bool) -> i32 {
     let bytes = Direct::new(skb::data(&context.skb), skb::data_end(&context.skb));
     let plain = packet::locate_plain(&bytes, Link::Ip);
     let may_count = match &plain {
-        Ok(packet) => documented_ports(packet).any(),
+        Ok(packet) => documented(*packet).any(),
         Err(skip) => matches!(skip, Skip::Truncated | Skip::Deeper),
     };
     if may_count && is_own_socket_watched(&context.skb) {
@@ -58,17 +59,9 @@ fn watch(context: &SkBuffContext, received: bool) -> i32 {
 fn watch_deeper(context: &SkBuffContext, received: bool) {
     let bytes = skb::Whole(&context.skb);
     if let Ok(packet) = packet::locate(&bytes, Link::Ip)
-        && documented_ports(&packet).any()
+        && documented(packet).any()
     {
         count(context, &bytes, packet, received);
-    }
-}
-
-#[inline(always)]
-fn documented_ports(packet: &Packet) -> Documented {
-    Documented {
-        destination: documented(packet.transport, packet.destination_port),
-        source: documented(packet.transport, packet.source_port),
     }
 }
 
@@ -105,12 +98,8 @@ fn count<B: Bytes>(context: &SkBuffContext, bytes: &B, packet: Packet, received:
         (false, false) => Path::Transmitted,
     };
     let flags = packet.tcp_flags(bytes).unwrap_or(0);
-    let found = attribute(
-        &packet,
-        flags,
-        documented_ports(&packet),
-        &mut AtSockets { bytes, packet: &packet, path },
-    );
+    let mut flows = AtSockets { bytes, packet: &packet, path };
+    let found = attribute(&packet, flags, documented(packet), &mut flows);
     // The wire says what is not attributed.
     if let Ok((heading, counts)) = found {
         let segments = u64::from(skb::segments(&context.skb).max(1));

@@ -20,8 +20,9 @@ use monitor_common::{
 
 use crate::{
     clock, handshake, icmp,
-    maps::{create_flow, documented, flow, is_of_probe, lose},
+    maps::{create_flow, flow, lose},
     own::{is_forwarded, note_forwarded, own_token, whose_packet},
+    ports::{is_documented, is_of_probe},
     reader::Direct,
     skb::{self, Whole},
 };
@@ -124,9 +125,10 @@ fn unparsable(context: &TcContext) {
 /// Counts the packet if it is on a documented port.
 #[inline(always)]
 fn count<B: Bytes>(context: &TcContext, bytes: &B, packet: Packet, path: Path) -> Result<(), Skip> {
+    // Written out: a call of `documented` takes more of the stack than kernels before 6.12 have.
     let documented = Documented {
-        destination: documented(packet.transport, packet.destination_port),
-        source: documented(packet.transport, packet.source_port),
+        destination: is_documented(packet.transport, packet.destination_port),
+        source: is_documented(packet.transport, packet.source_port),
     };
     let received = path == Path::Received;
     if documented.any() && !is_of_probe(&packet, received, path == Path::Loopback) {

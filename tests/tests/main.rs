@@ -7,6 +7,8 @@ mod answers;
 #[cfg(test)]
 mod applications;
 #[cfg(test)]
+mod attribution;
+#[cfg(test)]
 mod between;
 #[cfg(test)]
 mod captures;

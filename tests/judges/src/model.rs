@@ -3,7 +3,10 @@
 //! Rules of `BPF_PROG_TEST_RUN`: the packet is at `lo`, whose index is 1, no VLAN tag is kept beside it,
 //! and no address is another machine's, since the namespace forwards nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    net::Ipv6Addr,
+};
 
 use monitor::observe::PortSet;
 use monitor_common::{
@@ -38,6 +41,15 @@ enum Path {
 enum Heading {
     ToService,
     FromService,
+}
+
+/// Where the service of a packet is.
+enum Place {
+    /// There, and whether the packet makes a flow.
+    Service(Heading, bool),
+    /// At a port that only happens to be documented.
+    Elsewhere,
+    Unknown,
 }
 
 const fn hook(name: &'static str, link: Link, path: Path) -> Hook {
@@ -126,30 +138,14 @@ impl Model {
             return self.lose(Loss::Unparsable);
         };
         let key = |heading| key(&sent.bytes, packet, path, heading);
-        let knows = |model: &Self, heading| model.flows.contains_key(&key(heading));
-        let lower_is_source = from_service && packet.source_port < packet.destination_port;
-        let opening = flags & SYN_ACK;
-        let (heading, opens) = if to_service
-            && !lower_is_source
-            && opening != SYN_ACK
-            && knows(self, Heading::ToService)
-        {
-            (Heading::ToService, false)
-        } else if from_service && opening != SYN && knows(self, Heading::FromService) {
-            (Heading::FromService, false)
-        } else {
-            match opening {
-                SYN if to_service => (Heading::ToService, true),
-                SYN_ACK if from_service => (Heading::FromService, true),
-                // The port only happens to be documented.
-                SYN | SYN_ACK => return,
-                _ if to_service => (Heading::ToService, packet.transport == Transport::Udp),
-                _ => return self.lose_unknown(sent, packet, path),
-            }
+        let (heading, opens) = match self.place(packet, flags, key) {
+            Place::Service(heading, opens) => (heading, opens),
+            Place::Elsewhere => return,
+            Place::Unknown => return self.lose_unknown(sent, packet, path),
         };
         let flow = key(heading);
         if (opens || self.flows.contains_key(&flow))
-            && self.is_forwarded(sent, packet, path, heading, opening)
+            && self.is_forwarded(sent, packet, path, heading, flags & SYN_ACK)
         {
             return self.lose(Loss::Forwarded);
         }
@@ -163,6 +159,29 @@ impl Model {
             }
             None if opens => self.lose(Loss::FlowMapFull),
             None => self.lose_unknown(sent, packet, path),
+        }
+    }
+
+    /// Where the service of a packet is, one of whose ports is documented.
+    fn place(&self, packet: Packet, flags: u8, key: impl Fn(Heading) -> FlowKey) -> Place {
+        let Packet { source_port, destination_port, transport, .. } = packet;
+        let to_service = self.ports.contains(transport, destination_port);
+        let from_service = self.ports.contains(transport, source_port);
+        let knows = |heading| self.flows.contains_key(&key(heading));
+        let lower_is_source = from_service && source_port < destination_port;
+        let opening = flags & SYN_ACK;
+        if to_service && !lower_is_source && opening != SYN_ACK && knows(Heading::ToService) {
+            return Place::Service(Heading::ToService, false);
+        }
+        if from_service && opening != SYN && knows(Heading::FromService) {
+            return Place::Service(Heading::FromService, false);
+        }
+        match opening {
+            SYN if to_service => Place::Service(Heading::ToService, true),
+            SYN_ACK if from_service => Place::Service(Heading::FromService, true),
+            SYN | SYN_ACK => Place::Elsewhere,
+            _ if to_service => Place::Service(Heading::ToService, transport == Transport::Udp),
+            _ => Place::Unknown,
         }
     }
 
@@ -290,42 +309,27 @@ impl Model {
 
     fn flow_of_error(&self, bytes: &[u8], about: Packet, path: Path) -> Option<FlowKey> {
         let Packet { source_port, destination_port, transport, .. } = about;
-        let to_service = self.ports.contains(transport, destination_port);
-        let from_service = self.ports.contains(transport, source_port);
+        let ports = [source_port, destination_port];
+        if !ports.iter().any(|port| self.ports.contains(transport, *port)) {
+            return None;
+        }
         let source = about.address(bytes, End::Source)?;
         let destination = about.address(bytes, End::Destination)?;
-        let known = |peer, to, from| {
-            let to = FlowKey::new(peer, destination_port, transport, to, false);
-            let from = FlowKey::new(peer, source_port, transport, from, false);
-            let of_service = [(to_service, to), (from_service, from)];
-            of_service
-                .into_iter()
-                .find(|(is_service, flow)| *is_service && self.flows.contains_key(flow))
-                .map(|(_, flow)| flow)
+        let octets = FlowKey::new(destination, 0, transport, Side::Client, false).peer_octets();
+        let is_loopback =
+            Ipv6Addr::from(octets).to_ipv4_mapped().is_some_and(|it| it.is_loopback());
+        let stays_inside = source == destination || is_loopback;
+        let went = match path {
+            Path::Transmitted => Path::Received,
+            Path::Loopback if stays_inside => Path::Loopback,
+            Path::Received | Path::Loopback => Path::Transmitted,
         };
-        match path {
-            Path::Received => known(destination, Side::Client, Side::Server),
-            Path::Transmitted => known(source, Side::Server, Side::Client),
-            Path::Loopback => {
-                let inside = |peer, port| FlowKey::new(peer, port, transport, Side::Server, true);
-                let to = inside(source, destination_port);
-                let from = inside(destination, source_port);
-                let is_known = |flow: &FlowKey| self.flows.contains_key(flow);
-                let inside = || {
-                    let to = (to_service && (source == destination || is_known(&to))).then_some(to);
-                    to.or_else(|| (from_service && is_known(&from)).then_some(from))
-                };
-                if source == destination {
-                    return inside();
-                }
-                let tried =
-                    FlowKey::new(destination, destination_port, transport, Side::Client, false);
-                // The flow with a peer comes first.
-                known(destination, Side::Client, Side::Server)
-                    .or_else(inside)
-                    .or(to_service.then_some(tried))
-            }
-        }
+        let flags = about.tcp_flags(bytes).unwrap_or(0);
+        let key = |heading| key(bytes, about, went, heading);
+        let Place::Service(heading, opens) = self.place(about, flags, key) else { return None };
+        let flow = key(heading);
+        // What this host stops before the wire is known to nobody else.
+        (self.flows.contains_key(&flow) || opens && path == Path::Loopback).then_some(flow)
     }
 
     fn note(&mut self, flow: FlowKey, kind: IcmpKind, received: bool) {
