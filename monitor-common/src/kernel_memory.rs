@@ -21,6 +21,8 @@ pub struct Offsets {
     pub skb_end: u32,
     /// `sk_buff._skb_refdst`: the route of the packet, 0 before it is looked for.
     pub skb_route: u32,
+    /// `dst_entry.dev`: the device that a route leads out by.
+    pub route_device: u32,
     /// `sk_buff.dev`.
     pub skb_device: u32,
     /// `sk_buff.skb_iif`: the index of the device that the packet came in by, 0 for this host's own.
@@ -33,6 +35,8 @@ pub struct Offsets {
     pub shared_segments: u32,
     /// `net_device.ifindex`.
     pub device_index: u32,
+    /// `net_device.adj_list.lower`: a list of the devices that a device stands on.
+    pub device_lower: u32,
     /// `net_device.nd_net.net`.
     pub device_namespace: u32,
     /// `sock.__sk_common.skc_net.net`.
@@ -78,4 +82,4 @@ pub struct Offsets {
     pub tells_refusals: u32,
 }
 
-const _: () = assert!(size_of::<Offsets>() == 32 * 4 && align_of::<Offsets>() == 4);
+const _: () = assert!(size_of::<Offsets>() == 34 * 4 && align_of::<Offsets>() == 4);

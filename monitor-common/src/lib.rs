@@ -41,4 +41,4 @@ pub use own::OwnAddresses;
 
 /// Version of every layout in this crate. A change of any layout bumps it, and maps of another
 /// version are never read.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

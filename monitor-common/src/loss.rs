@@ -23,11 +23,13 @@ pub enum Loss {
     Forwarded = 7,
     /// An attempt that was not followed, since too many were open.
     NotFollowed = 8,
+    /// A copy that another program made of a packet, at the device that it left by.
+    Copy = 9,
 }
 
 impl Loss {
     /// How many kinds there are.
-    pub const COUNT: u32 = 9;
+    pub const COUNT: u32 = 10;
 
     /// Every kind, in the order of its index.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -40,6 +42,7 @@ impl Loss {
         Self::OtherMachine,
         Self::Forwarded,
         Self::NotFollowed,
+        Self::Copy,
     ];
 
     /// The value of the label `what` and the key in the report.
@@ -54,6 +57,7 @@ impl Loss {
             Self::OtherMachine => "other-machine",
             Self::Forwarded => "forwarded",
             Self::NotFollowed => "attempt-not-followed",
+            Self::Copy => "copy",
         }
     }
 }

@@ -5,6 +5,8 @@
 use aya_ebpf::{helpers::generated::bpf_get_retval, programs::sk_buff::SkBuff};
 use monitor_common::packet::Bytes;
 
+use crate::memory::{self, offset};
+
 macro_rules! field {
     ($context:expr, $field:ident) => {{
         let skb = $context.skb;
@@ -75,6 +77,27 @@ pub(crate) fn socket(context: &SkBuff) -> u64 {
 #[inline(always)]
 pub(crate) fn came_in(context: &SkBuff) -> bool {
     field!(context, ingress_ifindex) != 0
+}
+
+/// Whether a packet that leaves by this device was taken at another, which it had left by (`tc mirred`, or a program that
+/// clones): its route leads out by that device, which stands on no other whose turn would come now.
+#[inline(never)]
+pub(crate) fn is_copy(context: &SkBuff) -> bool {
+    /// The lowest bit says that the packet does not hold its route.
+    const ROUTE: u64 = !1;
+
+    let taken_at = field!(context, ingress_ifindex);
+    if taken_at == interface(context) || offset!(device_lower) == 0 {
+        return false;
+    }
+    let route = memory::field::<u64>(context.skb as u64, offset!(skb_route)) & ROUTE;
+    if route == 0 {
+        return false;
+    }
+    let device: u64 = memory::field(route, offset!(route_device));
+    let index: u32 = memory::field(device, offset!(device_index));
+    let lower = device + u64::from(offset!(device_lower));
+    index == taken_at && memory::read::<u64>(lower) == lower
 }
 
 /// The whole packet, its parts outside the linear memory included, read by a helper.

@@ -183,6 +183,12 @@ impl<B: Bytes> FlowTable for Lookup<'_, B> {
 impl<B: Bytes> Seen<'_, B> {
     #[inline(always)]
     fn count(&self, documented: Documented) {
+        if self.path == Path::Transmitted
+            && skb::came_in(&self.context.skb)
+            && skb::is_copy(&self.context.skb)
+        {
+            return lose(Loss::Copy);
+        }
         let mut lookup =
             Lookup { seen: self, key: FlowKey { peer: [0; 2], service: 0 }, foreign: None };
         let loss = match attribute(&self.packet, self.flags, documented, &mut lookup) {

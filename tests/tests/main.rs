@@ -19,6 +19,8 @@ mod cgroups;
 #[cfg(test)]
 mod config_faults;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod datagrams;

@@ -258,9 +258,9 @@ pub fn blind_spots(report: &Report) -> Vec<String> {
     reasons
 }
 
-/// Whether packets were left out because they do not belong to this host.
+/// Whether packets were left out because they do not belong to this host, or were counted where they belong.
 fn is_of_others(what: &str) -> bool {
-    [Loss::OtherMachine, Loss::Forwarded].iter().any(|loss| loss.name() == what)
+    [Loss::OtherMachine, Loss::Forwarded, Loss::Copy].iter().any(|loss| loss.name() == what)
 }
 
 /// The names that are not resolved, or that have had other addresses.
