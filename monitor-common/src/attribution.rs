@@ -2,8 +2,8 @@
 //!
 //! 50051 and 59999 lie in the range of ephemeral ports, so a port number alone says nothing. What opens a
 //! connection does: a SYN goes to the service, a SYN-ACK comes from there. Any other packet belongs to a
-//! flow that is known by then; where flows are known for both of its ports, the lower port is more likely
-//! the service's. A UDP datagram to a documented port opens its flow.
+//! flow that is known by then; where flows are known for both of its ports, to the connection that is being opened
+//! between them, else the lower port is more likely the service's. A UDP datagram to a documented port opens its flow.
 
 use crate::{
     FlowKey, Side, Transport,
@@ -130,6 +130,10 @@ pub trait FlowTable {
 
     /// The same for a packet that opens its flow, which is made if it is not known. `None` where it cannot be.
     fn open(&mut self, heading: Heading) -> Option<Self::Flow>;
+
+    /// The packet's heading in the connection between its ports that is being opened, where it is known. It is asked
+    /// where both ports are documented.
+    fn opening(&mut self) -> Option<Heading>;
 }
 
 /// The heading of a packet, with what is kept for its flow.
@@ -142,7 +146,12 @@ pub fn attribute<T: FlowTable>(
 ) -> Result<(Heading, T::Flow), Unattributed> {
     let opening = flags & SYN_ACK;
     let Documented { destination, source } = documented;
-    let source_is_lower = source && packet.source_port < packet.destination_port;
+    let is_either = destination && source && matches!(packet.transport, Transport::Tcp);
+    let source_is_lower = match if is_either && opening & SYN == 0 { flows.opening() } else { None }
+    {
+        Some(heading) => matches!(heading, Heading::FromService),
+        None => source && packet.source_port < packet.destination_port,
+    };
     if destination
         && !source_is_lower
         && opening != SYN_ACK
@@ -179,8 +188,8 @@ mod tests {
     const DESTINATION: Documented = Documented { destination: true, source: false };
     const SOURCE: Documented = Documented { destination: false, source: true };
 
-    /// Headings with which the flow of the packet is known, and whether there is room for others.
-    struct Known<'a>(&'a [Heading], bool);
+    /// Headings with which the flow of the packet is known, whether there is room for others, and what is being opened.
+    struct Known<'a>(&'a [Heading], bool, Option<Heading>);
 
     impl FlowTable for Known<'_> {
         type Flow = ();
@@ -191,6 +200,10 @@ mod tests {
 
         fn open(&mut self, _: Heading) -> Option<()> {
             self.1.then_some(())
+        }
+
+        fn opening(&mut self) -> Option<Heading> {
+            self.2
         }
     }
 
@@ -212,7 +225,8 @@ mod tests {
         known: &[Heading],
     ) -> Result<Heading, Unattributed> {
         let packet = packet(Transport::Tcp, ports.0, ports.1);
-        attribute(&packet, flags, documented, &mut Known(known, true)).map(|(heading, ())| heading)
+        attribute(&packet, flags, documented, &mut Known(known, true, None))
+            .map(|(heading, ())| heading)
     }
 
     #[test]
@@ -248,10 +262,23 @@ mod tests {
     }
 
     #[test]
+    fn of_two_known_flows_it_is_that_of_the_connection_that_is_being_opened() {
+        let known = [Heading::ToService, Heading::FromService];
+        for ports in [(49200, 50051), (50051, 49200)] {
+            for heading in known {
+                let packet = packet(Transport::Tcp, ports.0, ports.1);
+                let mut flows = Known(&known, true, Some(heading));
+                let found = attribute(&packet, ACK, BOTH, &mut flows);
+                assert_eq!(found.map(|(heading, ())| heading), Ok(heading));
+            }
+        }
+    }
+
+    #[test]
     fn a_datagram_to_a_documented_port_opens_its_flow() {
         let packet = packet(Transport::Udp, 40000, 53);
         let udp = |documented, has_room| {
-            let flow = attribute(&packet, 0, documented, &mut Known(&[], has_room));
+            let flow = attribute(&packet, 0, documented, &mut Known(&[], has_room, None));
             flow.map(|(heading, ())| heading)
         };
         assert_eq!(udp(DESTINATION, true), Ok(Heading::ToService));

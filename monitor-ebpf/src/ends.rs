@@ -7,7 +7,7 @@ use monitor_common::{
     packet::{End, Packet},
 };
 
-use crate::{maps::is_known, own::is_own_address, ports::documented};
+use crate::{handshake, maps::is_known, own::is_own_address, ports::documented};
 
 /// The two ends of a packet.
 pub(crate) struct Ends {
@@ -62,5 +62,11 @@ impl FlowTable for Lookup<'_> {
     #[inline(always)]
     fn open(&mut self, heading: Heading) -> Option<()> {
         self.known(heading).or_else(|| self.ends.opens.then_some(()))
+    }
+
+    #[inline(always)]
+    fn opening(&mut self) -> Option<Heading> {
+        let Ends { source, destination, path, .. } = *self.ends;
+        handshake::opening(source, destination, self.packet, path)
     }
 }

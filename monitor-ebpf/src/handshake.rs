@@ -18,9 +18,10 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use monitor_common::{
-    AttemptCounts, AttemptEnd, ConnectionKey, FlowKey, Handshake, Loss,
+    AttemptCounts, AttemptEnd, ConnectionKey, FlowKey, Handshake, Loss, Transport,
+    attribution::{Heading, Path},
     handshake::{Ending, Segment, Step},
-    packet::SYN_ACK,
+    packet::{End, Packet, SYN_ACK},
     slots::{CROWD_LIMIT, OpenHandshakes, connection_slot, flow_slot},
 };
 
@@ -68,6 +69,61 @@ fn in_crowd(flow: &FlowKey) -> *mut u64 {
 pub(crate) fn may_be_open(flow: &FlowKey, port: u16) -> bool {
     // SAFETY: a slot is inside the static, which lives as long as the program.
     unsafe { in_slot(flow, port).read_volatile() != 0 }
+}
+
+/// What [`opening_between`] finds.
+const NEITHER: u32 = 0;
+const TO_SERVICE: u32 = 1;
+const FROM_SERVICE: u32 = 2;
+
+/// Which port of a TCP packet is the service's in the connection between them that is being opened, by what a slot takes of
+/// the addresses: their second words. A global function: it needs room on the stack that its callers do not have, and the
+/// verifier looks at it once.
+#[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the ports")]
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn opening_between(source: u64, destination: u64, between: u64) -> u32 {
+    let (source_port, destination_port) = (between as u16, (between >> 16) as u16);
+    let path = match between >> 32 {
+        0 => Path::Received,
+        1 => Path::Transmitted,
+        _ => Path::Loopback,
+    };
+    let is_open = |heading: Heading| {
+        let (end, side) = heading.ends(path);
+        let peer = match end {
+            End::Source => [0, source],
+            End::Destination => [0, destination],
+        };
+        let (service, port) = match heading {
+            Heading::ToService => (destination_port, source_port),
+            Heading::FromService => (source_port, destination_port),
+        };
+        let is_loopback = matches!(path, Path::Loopback);
+        may_be_open(&FlowKey::new(peer, service, Transport::Tcp, side, is_loopback), port)
+    };
+    match (is_open(Heading::ToService), is_open(Heading::FromService)) {
+        (true, false) => TO_SERVICE,
+        (false, true) => FROM_SERVICE,
+        _ => NEITHER,
+    }
+}
+
+/// The heading of a TCP packet in the connection between its ports that is being opened, where one is.
+#[inline(always)]
+pub(crate) fn opening(
+    source: [u64; 2],
+    destination: [u64; 2],
+    packet: &Packet,
+    path: Path,
+) -> Option<Heading> {
+    let ports = u64::from(packet.source_port) | u64::from(packet.destination_port) << 16;
+    let between = ports | (path as u64) << 32;
+    match opening_between(source[1], destination[1], between) {
+        TO_SERVICE => Some(Heading::ToService),
+        FROM_SERVICE => Some(Heading::FromService),
+        _ => None,
+    }
 }
 
 /// A segment, and the connection that it belongs to.

@@ -7,11 +7,6 @@ use core::{cell::UnsafeCell, mem::offset_of};
 use aya_ebpf::{macros::map, maps::LruHashMap};
 use monitor_common::{FlowKey, OwnAddresses};
 
-/// Kinds of packets, as the kernel numbers them.
-const PACKET_BROADCAST: u32 = 1;
-const PACKET_MULTICAST: u32 = 2;
-const PACKET_OTHERHOST: u32 = 3;
-
 /// Flows of guests and containers that are kept apart from the host's own.
 const FORWARDED_FLOWS: u32 = 4096;
 
@@ -46,27 +41,40 @@ pub(crate) fn own_token(address: [u64; 2]) -> u32 {
     OwnAddresses::token(own_word(offset_of!(OwnAddresses, epoch)), address)
 }
 
-/// Whether an address is one of the host's, or may be: it has more than there is room for.
-#[inline(always)]
-pub(crate) fn is_own_address(address: [u64; 2]) -> bool {
-    let mixer = own_word(offset_of!(OwnAddresses, mixer));
-    mixer == 0 || is_listed(mixer, address)
-}
+/// What the table says of an address: it is not in it, it is, or the host has more than there is room for.
+const NOT_LISTED: u32 = 0;
+const LISTED: u32 = 1;
+const TOO_MANY: u32 = 2;
 
-#[inline(always)]
-fn is_listed(mixer: u64, address: [u64; 2]) -> bool {
+/// A global function: the verifier looks at it once, and what it gives is one unknown number instead of a path for
+/// each address that was compared.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn look_up_address(first: u64, second: u64) -> u32 {
     const BUCKET: usize = OwnAddresses::BUCKET * size_of::<[u64; 2]>();
 
-    let bucket = offset_of!(OwnAddresses, buckets) + OwnAddresses::bucket(mixer, address) * BUCKET;
-    let is_at = |at: usize| own_word(at) == address[0] && own_word(at + 8) == address[1];
-    is_at(bucket) || is_at(bucket + 16) || is_at(bucket + 32) || is_at(bucket + 48)
+    let mixer = own_word(offset_of!(OwnAddresses, mixer));
+    if mixer == 0 {
+        return TOO_MANY;
+    }
+    let bucket = OwnAddresses::bucket(mixer, [first, second]) * BUCKET;
+    let bucket = offset_of!(OwnAddresses, buckets) + bucket;
+    let is_at = |at: usize| own_word(at) == first && own_word(at + 8) == second;
+    let is_listed = is_at(bucket) || is_at(bucket + 16) || is_at(bucket + 32) || is_at(bucket + 48);
+    if is_listed { LISTED } else { NOT_LISTED }
+}
+
+/// Whether an address is one of the host's, or may be.
+#[inline(always)]
+pub(crate) fn is_own_address([first, second]: [u64; 2]) -> bool {
+    look_up_address(first, second) != NOT_LISTED
 }
 
 /// Whether what this host sends from one address to another stays inside.
 #[inline(always)]
 pub(crate) fn stays_inside(source: [u64; 2], destination: [u64; 2]) -> bool {
-    let mixer = own_word(offset_of!(OwnAddresses, mixer));
-    source == destination || is_loopback(destination) || is_listed(mixer, destination)
+    let [first, second] = destination;
+    source == destination || is_loopback(destination) || look_up_address(first, second) == LISTED
 }
 
 /// Whether an address is one of 127.0.0.0/8, of which the host lists only the first.
@@ -74,21 +82,6 @@ pub(crate) fn stays_inside(source: [u64; 2], destination: [u64; 2]) -> bool {
 #[inline(always)]
 const fn is_loopback([first, second]: [u64; 2]) -> bool {
     first == 0 && matches!(second.to_ne_bytes(), [0, 0, 0xff, 0xff, 127, ..])
-}
-
-/// Zero for a packet of this host, else the number of the loss. A global function: the verifier looks at it once, and
-/// what it gives is one unknown number instead of a path for each address that was compared.
-#[inline(never)]
-#[unsafe(no_mangle)]
-pub(crate) extern "C" fn whose_packet(own_0: u64, own_1: u64, kind: u32, received: u32) -> u32 {
-    if is_own_address([own_0, own_1]) {
-        return 0;
-    }
-    match kind {
-        PACKET_BROADCAST | PACKET_MULTICAST if received != 0 => 0,
-        PACKET_OTHERHOST if received != 0 => 1,
-        _ => 2,
-    }
 }
 
 /// Keeps in mind that somebody behind this host's address opens a flow.

@@ -11,10 +11,11 @@
 use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
 use monitor_common::{
     attribution::{FlowTable, Heading, Path, attribute},
-    packet::{self, Bytes, Link, Packet, SYN_ACK, Skip},
+    packet::{self, Bytes, End, Link, Packet, SYN_ACK, Skip},
 };
 
 use crate::{
+    handshake,
     maps::{AtSocket, create_at_socket, socket_flow},
     memory::is_own_socket_watched,
     ports::{documented, is_of_probe},
@@ -83,6 +84,13 @@ impl<B: Bytes> FlowTable for AtSockets<'_, B> {
     #[inline(always)]
     fn open(&mut self, heading: Heading) -> Option<AtSocket> {
         create_at_socket(&heading.flow(self.bytes, self.packet, self.path)?)
+    }
+
+    #[inline(always)]
+    fn opening(&mut self) -> Option<Heading> {
+        let address = |end| self.packet.address(self.bytes, end);
+        let (source, destination) = (address(End::Source)?, address(End::Destination)?);
+        handshake::opening(source, destination, self.packet, self.path)
     }
 }
 

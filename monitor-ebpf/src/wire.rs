@@ -21,11 +21,16 @@ use monitor_common::{
 use crate::{
     clock, handshake, icmp,
     maps::{create_flow, flow, lose},
-    own::{is_forwarded, note_forwarded, own_token, whose_packet},
+    own::{is_forwarded, is_own_address, note_forwarded, own_token},
     ports::{is_documented, is_of_probe},
     reader::Direct,
     skb::{self, Whole},
 };
+
+/// Kinds of packets, as the kernel numbers them.
+const PACKET_BROADCAST: u32 = 1;
+const PACKET_MULTICAST: u32 = 2;
+const PACKET_OTHERHOST: u32 = 3;
 
 #[classifier]
 fn wire_ingress(context: TcContext) -> i32 {
@@ -178,6 +183,13 @@ impl<B: Bytes> FlowTable for Lookup<'_, B> {
         create(context, &self.key);
         flow(&self.key)
     }
+
+    #[inline(always)]
+    fn opening(&mut self) -> Option<Heading> {
+        let Seen { bytes, packet, path, .. } = *self.seen;
+        let address = |end| packet.address(bytes, end);
+        handshake::opening(address(End::Source)?, address(End::Destination)?, &packet, path)
+    }
 }
 
 impl<B: Bytes> Seen<'_, B> {
@@ -245,11 +257,7 @@ impl<B: Bytes> Seen<'_, B> {
         }
         let own = self.own()?;
         let kind = skb::kind(&self.context.skb);
-        match whose_packet(own[0], own[1], kind, u32::from(self.path == Path::Received)) {
-            0 => None,
-            1 => Some(Loss::OtherMachine),
-            _ => Some(Loss::Forwarded),
-        }
+        whose(own, kind, self.path == Path::Received)
     }
 
     #[inline(always)]
@@ -355,6 +363,18 @@ impl<B: Bytes> Seen<'_, B> {
             segments => segments,
         };
         (packets, length + packets.saturating_sub(1) * headers + packets * tag)
+    }
+}
+
+#[inline(always)]
+fn whose(own: [u64; 2], kind: u32, received: bool) -> Option<Loss> {
+    if is_own_address(own) {
+        return None;
+    }
+    match kind {
+        PACKET_BROADCAST | PACKET_MULTICAST if received => None,
+        PACKET_OTHERHOST if received => Some(Loss::OtherMachine),
+        _ => Some(Loss::Forwarded),
     }
 }
 

@@ -220,3 +220,43 @@ fn what_the_host_only_passes_on() {
     }
     assert_eq!(report.unexpected_total, 0);
 }
+
+/// The lower port is the client's: until the handshake is over, it decides.
+#[test]
+fn connection_from_a_lower_documented_port_works() {
+    for served in [true, false] {
+        let pair = Pair::new();
+        let (agent, cluster) = if served { (PORTS.1, PORTS.0) } else { PORTS };
+        let moved = format!(
+            "\n[system.ports]\n\"agent-50051\" = {agent}\n\"mssql-vdi-11113\" = {cluster}\n"
+        );
+        let daemon = Daemon::start(&pair.host, &(config::SQL_SERVER.to_owned() + &moved));
+        let (agent, cluster) = (at(HOST4, agent), at(PEER4, cluster));
+        let (agents, clusters) = (listen(&pair.host, agent), listen(&pair.peer, cluster));
+        Open::new(&pair.peer, &agents, agent).close();
+        Open::new(&pair.host, &clusters, cluster).close();
+        let flow = if served { AGENT } else { CLUSTER };
+        let ended = |report: &Report| flow.find(report).evidence.attempts.clone();
+        daemon.settles("the first one", |report| {
+            if ended(report).get("completed") == Some(&1) { Ok(()) } else { Err("none".into()) }
+        });
+        let open = if served {
+            drop(clusters);
+            Open::of(connect_from(&pair.peer, cluster, agent), &agents)
+        } else {
+            drop(agents);
+            Open::of(connect_from(&pair.host, agent, cluster), &clusters)
+        };
+        open.send(1000, 1000);
+        daemon.settles("the second one", |report| {
+            let ended = ended(report);
+            let completed = ended.get("completed") == Some(&2)
+                && ended.get("half-open").is_none_or(|it| *it == 0);
+            if completed { Ok(()) } else { Err(format!("{ended:?}")) }
+        });
+        daemon.verdict(AGENT, "ok", None);
+        daemon.verdict(CLUSTER, "ok", None);
+        drop(daemon);
+        open.close();
+    }
+}

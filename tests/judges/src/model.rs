@@ -168,8 +168,17 @@ impl Model {
         let to_service = self.ports.contains(transport, destination_port);
         let from_service = self.ports.contains(transport, source_port);
         let knows = |heading| self.flows.contains_key(&key(heading));
-        let lower_is_source = from_service && source_port < destination_port;
         let opening = flags & SYN_ACK;
+        let is_open = |heading: Heading| {
+            let port = if heading == Heading::ToService { source_port } else { destination_port };
+            self.may_be_open(&key(heading), port)
+        };
+        let is_either = to_service && from_service && transport == Transport::Tcp;
+        let lower_is_source = match (is_open(Heading::ToService), is_open(Heading::FromService)) {
+            (true, false) if is_either && opening & SYN == 0 => false,
+            (false, true) if is_either && opening & SYN == 0 => true,
+            _ => from_service && source_port < destination_port,
+        };
         if to_service && !lower_is_source && opening != SYN_ACK && knows(Heading::ToService) {
             return Place::Service(Heading::ToService, false);
         }

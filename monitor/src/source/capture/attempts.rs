@@ -46,6 +46,11 @@ impl Handshakes {
         }
     }
 
+    /// Whether one of the flow is open with an asker's port.
+    pub(super) fn is_open(&self, flow: &FlowId, port: u16) -> bool {
+        self.0.keys().any(|(other, _, asker)| (other, *asker) == (flow, port))
+    }
+
     /// Ends those whose time is over, and gives the others, as of a moment.
     pub(super) fn settle(&mut self, flows: &mut BTreeMap<FlowId, Tally>, now: Timestamp) {
         for tally in flows.values_mut() {

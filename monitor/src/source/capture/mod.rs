@@ -49,6 +49,7 @@ pub struct Capture {
 /// The flow of a packet by its heading, where it is known or opened.
 struct Known<'a, F> {
     capture: &'a Capture,
+    packet: Packet,
     flow: F,
 }
 
@@ -61,6 +62,18 @@ impl<F: Fn(Heading) -> FlowId> FlowTable for Known<'_, F> {
 
     fn open(&mut self, heading: Heading) -> Option<FlowId> {
         Some((self.flow)(heading))
+    }
+
+    fn opening(&mut self) -> Option<Heading> {
+        let is_open = |heading: Heading| {
+            let (_, port) = heading.ports(&self.packet);
+            self.capture.handshakes.is_open(&(self.flow)(heading), port)
+        };
+        match (is_open(Heading::ToService), is_open(Heading::FromService)) {
+            (true, false) => Some(Heading::ToService),
+            (false, true) => Some(Heading::FromService),
+            _ => None,
+        }
     }
 }
 
@@ -155,7 +168,7 @@ impl Capture {
             let loopback = path == Path::Loopback;
             FlowId { service_port, transport: packet.transport, side, loopback, peer }
         };
-        let mut known = Known { capture: self, flow };
+        let mut known = Known { capture: self, packet, flow };
         let (heading, flow) = match attribute(&packet, flags, documented, &mut known) {
             Ok(found) => found,
             Err(Unattributed::OtherService) => return,
