@@ -34,7 +34,7 @@ pub struct Track {
     counted: Counted,
     /// Open attempts that fail, by own address and the asker's port, with their segments.
     overdue: Vec<(IpAddr, u16, u64)>,
-    /// Segments with SYN of attempts that had failed when one last succeeded.
+    /// Segments with SYN of attempts that had failed when one last succeeded, those included that are still open.
     segments_before: u64,
     /// Those of failed attempts that were open when an earlier run ended.
     segments_carried: u64,
@@ -192,8 +192,9 @@ impl Track {
             self.last_opened = Some(at);
             self.last_success = self.last_success.max(Some(at));
             if self.history.failing().is_none() {
-                self.segments_before = segments_in_vain(tally);
                 self.segments_carried = 0;
+                let overdue = self.overdue.iter().map(|(.., segments)| segments);
+                self.segments_before = segments_in_vain(tally) + overdue.sum::<u64>();
                 self.unsent_before = self.failed_unsent();
                 if let Some(before) = &mut self.before_the_wire {
                     before.succeed(flow, tally);
@@ -344,9 +345,10 @@ impl Track {
         let last = open.clone().map(|attempt| attempt.last).max();
         let open: u64 = open.map(|attempt| attempt.segments).sum();
         let hidden = self.before_the_wire.as_ref().map_or(0, |before| before.waiting());
-        let ended = segments_in_vain(tally).saturating_sub(self.segments_before);
+        let seen = segments_in_vain(tally) + self.segments_carried + open;
+        let seen = seen.saturating_sub(self.segments_before);
         let unsent = self.failed_unsent() - self.unsent_before;
-        let attempts = ended + self.segments_carried + open + hidden + unsent;
+        let attempts = seen + hidden + unsent;
         Some((
             Failure { last: failure.last.max(last.unwrap_or(failure.last)), attempts, ..failure },
             share,

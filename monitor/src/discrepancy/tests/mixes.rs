@@ -80,3 +80,22 @@ fn a_share_of_which_nothing_succeeds_any_more_fails_wholly() {
     bench.wait(60);
     assert_eq!(bench.is_refused().0, Verdict::Refused);
 }
+
+#[test]
+fn an_attempt_that_was_given_up_before_a_success_is_not_counted_after_it() {
+    let mut bench = Bench::new();
+    bench.assess();
+    bench.receive(agent(), syn);
+    bench.wait(6);
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Blocked);
+    // It is still open when another one succeeds.
+    let given_up = bench.flow(agent()).attempts.open.pop().unwrap();
+    bench.accept(agent());
+    bench.flow(agent()).attempts.open.push(given_up);
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Ok);
+    bench.wait(10);
+    bench.end_attempt(agent(), AttemptEnd::Unanswered);
+    assert_eq!(bench.verdict("agent-50051").0, Verdict::Ok);
+    bench.is_refused();
+    assert_eq!(bench.judge("agent-50051").failing[0].failure.attempts, 1);
+}
