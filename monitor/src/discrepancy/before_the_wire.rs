@@ -5,16 +5,40 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{evidence, moved_by, track::ANSWER_GRACE};
-use crate::observe::{FORBIDDEN, FlowId, NO_PORT, REFUSED_UNSENT, Route, Side, Tally, UNTOLD, XDP};
+use crate::observe::{
+    Drop, FORBIDDEN, FlowId, NO_PORT, REFUSED_UNSENT, Route, Side, Tally, UNTOLD, XDP,
+};
 
-/// Attempts that became segments and did not reach the wire.
+/// How long a segment is sent again at the latest after the one before: the kernel doubles the time up to
+/// 64 s. One that comes later, from the same port, is another attempt's.
+const AGAIN: SignedDuration = SignedDuration::from_secs(65);
+
+/// Attempts that became segments and did not reach the wire. Their segments are counted, and of each snapshot's
+/// last the port is known: another port is another attempt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BeforeTheWire {
-    /// Those that were there when an attempt last succeeded.
+    /// Segments that were there when an attempt last succeeded, and now.
     base: u64,
-    /// Since when there are more, and how many.
-    more: Option<(Timestamp, u64)>,
+    all: u64,
+    /// Those that this host is known to have dropped.
+    dropped: u64,
+    /// The last attempt.
+    last: Option<Hidden>,
+    /// Attempts that may still succeed, and since when there are any.
+    open: u64,
+    open_since: Option<Timestamp>,
+    /// How many attempts are known to have failed.
+    pub(super) failed: u64,
+}
+
+/// An attempt: the asker's port, its first and last segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hidden {
+    port: u16,
+    began: Timestamp,
+    last: Timestamp,
 }
 
 impl BeforeTheWire {
@@ -25,60 +49,115 @@ impl BeforeTheWire {
         judged: Option<Timestamp>,
     ) -> Option<Box<Self>> {
         let base = count(flow, tally);
-        let openings = tally.dropped.iter().filter(|drop| drop.opening);
-        let is_judged = openings.filter_map(|drop| drop.last).max() <= judged;
-        (base > 0 && is_judged).then(|| Box::new(Self { base, more: None }))
+        let is_judged = last_dropped(flow, tally).map(|(_, last)| last) <= judged;
+        let dropped = openings(flow, tally).map(|drop| drop.packets).sum();
+        (base > 0 && is_judged)
+            .then(|| Box::new(Self { base, all: base, dropped, ..Self::default() }))
     }
 
-    /// Those that fail, and when they began. Few flows have any.
-    pub(super) fn failed(
+    /// When the last one that newly fails, or is made again, began and was last made. Few flows have any.
+    pub(super) fn advance(
         known: &mut Option<Box<Self>>,
         flow: &FlowId,
         tally: &Tally,
         now: Timestamp,
-    ) -> Option<(u64, Timestamp)> {
+    ) -> Option<(Timestamp, Timestamp)> {
         let all = count(flow, tally);
         if known.is_none() && all == 0 {
             return None;
         }
-        let known = known.get_or_insert_default();
-        let more = all.saturating_sub(known.base);
-        if more == 0 {
-            known.more = None;
+        known.get_or_insert_default().take_in(all, flow, tally, now)
+    }
+
+    fn take_in(
+        &mut self,
+        all: u64,
+        flow: &FlowId,
+        tally: &Tally,
+        now: Timestamp,
+    ) -> Option<(Timestamp, Timestamp)> {
+        let before = std::mem::replace(&mut self.all, all);
+        // A segment that was on its way to the device is no loss.
+        if all <= self.base || all < before {
+            (self.last, self.open) = (None, 0);
             return None;
         }
-        let (since, _) = known.more.unwrap_or((now, 0));
-        known.more = Some((since, more));
-        let is_over = now.duration_since(since) >= ANSWER_GRACE;
-        (is_over || evidence::is_decided(flow, tally, since)).then_some((more, since))
+        let is_new = all > before;
+        if is_new {
+            let openings = openings(flow, tally).map(|drop| drop.packets).sum();
+            let is_dropped = openings > std::mem::replace(&mut self.dropped, openings);
+            let dropped = last_dropped(flow, tally).filter(|_| is_dropped);
+            let (port, at) = dropped.unwrap_or((0, now));
+            let is_same = |it: &Hidden| it.port == port && at.duration_since(it.last) <= AGAIN;
+            let again = self.last.filter(is_same);
+            if again.is_none() {
+                self.open_since = if self.open == 0 { Some(at) } else { self.open_since };
+                self.open += 1;
+            }
+            self.last = Some(Hidden { port, began: again.map_or(at, |it| it.began), last: at });
+        }
+        let Hidden { began, last, .. } = self.last?;
+        let since = self.open_since.filter(|_| self.open > 0);
+        let is_over = since.is_some_and(|since| {
+            now.duration_since(since) >= ANSWER_GRACE || evidence::is_decided(flow, tally, since)
+        });
+        if is_over {
+            self.failed += std::mem::take(&mut self.open);
+        }
+        let is_known = self.open == 0 && self.failed > 0;
+        (is_over || is_new && is_known).then_some((began, last))
     }
 
-    /// An attempt succeeded.
-    pub(super) fn succeed(&mut self, flow: &FlowId, tally: &Tally) {
-        *self = Self { base: count(flow, tally), more: None };
+    /// An attempt succeeded: those that are open may have been it. If nothing fails any more, counting begins anew.
+    pub(super) fn succeed(&mut self, is_all_well: bool) {
+        if std::mem::take(&mut self.open) > 0 || is_all_well {
+            self.last = None;
+        }
+        if is_all_well {
+            self.base = self.all;
+        }
     }
 
+    /// Whether there are any since an attempt last succeeded.
     pub(super) const fn is_waiting(&self) -> bool {
-        self.more.is_some()
+        self.all > self.base
     }
 
-    /// How many there are since an attempt last succeeded.
-    pub(super) fn waiting(&self) -> u64 {
-        self.more.map_or(0, |(_, times)| times)
+    /// How many segments there are since then.
+    pub(super) const fn waiting(&self) -> u64 {
+        self.all.saturating_sub(self.base)
     }
 
     pub(super) fn set_clock(&mut self, by: SignedDuration) {
-        self.more = self.more.map(|(since, times)| (moved_by(since, by), times));
+        self.open_since = self.open_since.map(|at| moved_by(at, by));
+        if let Some(Hidden { began, last, .. }) = &mut self.last {
+            (*began, *last) = (moved_by(*began, by), moved_by(*last, by));
+        }
     }
 }
 
+/// Segments that ask, and that this host dropped.
+fn openings<'a>(flow: &'a FlowId, tally: &'a Tally) -> impl Iterator<Item = &'a Drop> {
+    let is_opening = |drop: &&Drop| drop.opening && drop.received == is_of_peer(flow);
+    tally.dropped.iter().filter(is_opening)
+}
+
+/// The asker's port in the last of them, and when it was dropped.
+fn last_dropped(flow: &FlowId, tally: &Tally) -> Option<(u16, Timestamp)> {
+    let all = openings(flow, tally).filter_map(|drop| Some((drop.port, drop.last?)));
+    all.max_by_key(|(_, last)| *last)
+}
+
+/// Whether the attempts are a peer's; what the host sends itself is dropped on its way out.
+fn is_of_peer(flow: &FlowId) -> bool {
+    flow.side == Side::Server && !flow.loopback
+}
+
 fn count(flow: &FlowId, tally: &Tally) -> u64 {
-    let is_of_peer = flow.side == Side::Server && !flow.loopback;
+    let is_of_peer = is_of_peer(flow);
     let dropped = |reason: &str| -> u64 {
-        let openings = tally.dropped.iter().filter(|drop| {
-            drop.opening && drop.received == is_of_peer && (is_of_peer || !drop.at_device)
-        });
-        openings.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
+        let here = openings(flow, tally).filter(|drop| is_of_peer || !drop.at_device);
+        here.filter(|drop| *drop.reason == *reason).map(|drop| drop.packets).sum()
     };
     if is_of_peer {
         return dropped(XDP);

@@ -66,7 +66,6 @@ struct Counted {
     completed: u64,
     /// By how they ended, as in [`IN_VAIN`].
     ended: [u64; 3],
-    hidden: u64,
 }
 
 impl Track {
@@ -172,11 +171,11 @@ impl Track {
         let success = self.new_success(flow, tally);
         let completed = tally.attempts.ended(AttemptEnd::Completed).times;
         let overdue: Vec<&OpenAttempt> = evidence::overdue(flow, tally, now).collect();
-        let hidden = BeforeTheWire::failed(&mut self.before_the_wire, flow, tally, now);
+        let hidden = BeforeTheWire::advance(&mut self.before_the_wire, flow, tally, now);
         let not_sent = NotSent::advance(&mut self.not_sent, tally, route, now);
         let failed = ended_in_vain(tally)
             + overdue.len() as u64
-            + hidden.map_or(0, |(times, _)| times)
+            + self.before_the_wire.as_ref().map_or(0, |before| before.failed)
             + self.failed_unsent();
         let news = News {
             failed: difference(failed, self.counted.failed),
@@ -191,14 +190,15 @@ impl Track {
         if let Some(at) = success {
             self.last_opened = Some(at);
             self.last_success = self.last_success.max(Some(at));
-            if self.history.failing().is_none() {
+            let is_all_well = self.history.failing().is_none();
+            if is_all_well {
                 self.segments_carried = 0;
                 let overdue = self.overdue.iter().map(|(.., segments)| segments);
                 self.segments_before = segments_in_vain(tally) + overdue.sum::<u64>();
                 self.unsent_before = self.failed_unsent();
-                if let Some(before) = &mut self.before_the_wire {
-                    before.succeed(flow, tally);
-                }
+            }
+            if let Some(before) = &mut self.before_the_wire {
+                before.succeed(is_all_well);
             }
         } else {
             self.note_open_connections(flow, tally);
@@ -257,7 +257,7 @@ impl Track {
         &mut self,
         tally: &Tally,
         overdue: &[&OpenAttempt],
-        hidden: Option<(u64, Timestamp)>,
+        hidden: Option<(Timestamp, Timestamp)>,
         not_sent: Option<(u32, Timestamp)>,
     ) -> Option<Failing> {
         let mut all = Vec::new();
@@ -294,12 +294,7 @@ impl Track {
             }
             self.overdue.push((open.own, open.port, open.segments));
         }
-        let more = hidden.map_or(0, |(times, _)| times);
-        if let Some((_, since)) = hidden
-            && more > std::mem::replace(&mut self.counted.hidden, more)
-        {
-            all.push((Attempt::Unanswered, since, since));
-        }
+        all.extend(hidden.map(|(began, last)| (Attempt::Unanswered, began, last)));
         all.extend(not_sent.map(|(error, at)| (Attempt::NotSent { error }, at, at)));
         let since = all.iter().map(|(_, began, _)| *began).min()?;
         let (attempt, began, last) = all.into_iter().max_by_key(|(_, _, last)| *last)?;

@@ -1,7 +1,7 @@
 //! Flows of which some attempts succeed and others fail.
 
 use super::*;
-use crate::discrepancy::Share;
+use crate::{discrepancy::Share, observe::Drop};
 
 fn agent() -> FlowId {
     flow(Side::Server, "10.20.0.7", 50051)
@@ -79,6 +79,50 @@ fn a_share_of_which_nothing_succeeds_any_more_fails_wholly() {
     bench.is_refused();
     bench.wait(60);
     assert_eq!(bench.is_refused().0, Verdict::Refused);
+}
+
+/// This host's firewall drops so many more segments that ask, the last one from that port.
+fn is_dropped(bench: &mut Bench, port: u16, segments: u64) {
+    let now = bench.now();
+    let dropped = &mut bench.flow(cluster()).dropped;
+    let before = dropped.pop().map_or(0, |drop| drop.packets);
+    dropped.push(Drop {
+        reason: "NETFILTER_DROP".into(),
+        opening: true,
+        packets: before + segments,
+        first: Some(now),
+        last: Some(now),
+        port,
+        ..Drop::default()
+    });
+}
+
+fn cluster() -> FlowId {
+    flow(Side::Client, "10.20.0.7", 11113)
+}
+
+#[test]
+fn attempts_that_never_leave_count_once_however_often_they_are_sent() {
+    const FLOW: &str = "mssql-vdi-11113";
+    let mut bench = Bench::new();
+    bench.assess();
+    is_dropped(&mut bench, 40_000, 1);
+    assert_eq!(bench.verdict(FLOW).0, Verdict::Blocked);
+    bench.wait(1);
+    is_dropped(&mut bench, 40_000, 2);
+    let failing = &bench.judge(FLOW).failing[0];
+    assert_eq!((failing.share, failing.failure.attempts), (None, 3));
+    bench.wait(5);
+    bench.connect(cluster());
+    assert_eq!(bench.verdict(FLOW).0, Verdict::Ok);
+    // One segment is enough to notice the next one.
+    bench.wait(5);
+    is_dropped(&mut bench, 40_001, 1);
+    let judgement = bench.judge(FLOW);
+    assert_eq!(judgement.verdict, Verdict::Degraded);
+    let failing = &judgement.failing[0];
+    assert_eq!(failing.share, Some(Share { failed: 2, total: 3 }));
+    assert_eq!(failing.failure.attempts, 1);
 }
 
 #[test]
