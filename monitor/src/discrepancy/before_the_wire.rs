@@ -118,12 +118,7 @@ impl BeforeTheWire {
         }
     }
 
-    /// Whether there are any since an attempt last succeeded.
-    pub(super) const fn is_waiting(&self) -> bool {
-        self.all > self.base
-    }
-
-    /// How many segments there are since then.
+    /// How many segments there are since an attempt last succeeded.
     pub(super) const fn waiting(&self) -> u64 {
         self.all.saturating_sub(self.base)
     }

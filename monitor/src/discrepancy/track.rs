@@ -45,6 +45,10 @@ pub struct Track {
     /// How many attempts were not followed, and when there were last more. Few flows have any.
     not_followed: Option<Box<(u64, Option<Timestamp>)>>,
     established: u64,
+    /// SYN-ACK on the wire in the last two snapshots, and whether connections were established that it did not
+    /// show.
+    answers: [u64; 2],
+    is_unshown: bool,
     datagrams: Option<Box<Datagrams>>,
     #[serde(skip)]
     layers: Layers,
@@ -223,13 +227,18 @@ impl Track {
         let completed = tally.attempts.ended(AttemptEnd::Completed);
         let established = tally.times(Outcome::Established);
         let before = std::mem::replace(&mut self.established, established);
-        let is_hidden = tally.wire.requests(flow.side).syn == 0
-            || self.before_the_wire.as_ref().is_some_and(|before| before.is_waiting());
+        let answers = tally.wire.answers(flow.side).syn_ack;
+        let [older, last] = self.answers;
+        self.answers = [last, answers];
+        // The wire is read a moment before the sockets: its answer can be in the snapshot before or after.
+        let is_shown = answers > older;
+        let is_unshown = established > before && !is_shown;
+        let is_hidden = std::mem::replace(&mut self.is_unshown, is_unshown) && !is_shown;
         if completed.times > self.counted.completed
             && !evidence::is_cut_short(tally, flow.side, completed.began)
         {
             completed.last
-        } else if is_hidden && established > before {
+        } else if is_hidden {
             let mut outcomes = tally.outcomes.iter();
             outcomes.find(|(outcome, _)| *outcome == Outcome::Established)?.1.last
         } else {

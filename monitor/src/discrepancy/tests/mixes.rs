@@ -1,7 +1,10 @@
 //! Flows of which some attempts succeed and others fail.
 
 use super::*;
-use crate::{discrepancy::Share, observe::Drop};
+use crate::{
+    discrepancy::Share,
+    observe::{Drop, Happened, Outcome},
+};
 
 fn agent() -> FlowId {
     flow(Side::Server, "10.20.0.7", 50051)
@@ -142,4 +145,24 @@ fn an_attempt_that_was_given_up_before_a_success_is_not_counted_after_it() {
     assert_eq!(bench.verdict("agent-50051").0, Verdict::Ok);
     bench.is_refused();
     assert_eq!(bench.judge("agent-50051").failing[0].failure.attempts, 1);
+}
+
+#[test]
+fn a_check_ends_no_failure_before_the_wire() {
+    const FLOW: &str = "mssql-vdi-11113";
+    let mut bench = Bench::new();
+    bench.assess();
+    is_dropped(&mut bench, 40_000, 1);
+    assert_eq!(bench.verdict(FLOW).0, Verdict::Blocked);
+    bench.wait(5);
+    // The sockets have told of it before the wire.
+    let last = Some(bench.now());
+    let opened = Happened { times: 1, last };
+    bench.flow(cluster()).outcomes = vec![(Outcome::Established, opened)];
+    assert_eq!(bench.verdict(FLOW).0, Verdict::Blocked);
+    bench.transmit(cluster(), syn);
+    bench.receive(cluster(), syn_ack);
+    bench.transmit(cluster(), rst);
+    assert_eq!(bench.verdict(FLOW).0, Verdict::Blocked);
+    assert_eq!(bench.judge(FLOW).totals.attempts[&AttemptEnd::Probed], 1);
 }
