@@ -32,6 +32,7 @@ mod programs;
 mod raw;
 mod report;
 mod running;
+pub mod scenarios;
 mod screen;
 mod sys;
 mod tcp;

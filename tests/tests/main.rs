@@ -79,6 +79,8 @@ mod routes;
 #[cfg(test)]
 mod scans;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod second;
 #[cfg(test)]
 mod service;

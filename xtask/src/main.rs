@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|judges|fuzz|miri|fleet|dist|packages-test|vmtest|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|scenarios|judges|fuzz|miri|fleet|dist|packages-test|vmtest|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -13,6 +13,7 @@ mod judges;
 mod miri;
 mod notices;
 mod packages;
+mod scenarios;
 mod setup;
 mod soak;
 mod stop;
@@ -53,6 +54,18 @@ enum Task {
         /// When it is killed follows from this number.
         #[arg(long, requires = "kills")]
         seed: Option<u64>,
+    },
+    /// Play random scenarios with real packets, which have to be judged as a plain model judges them.
+    Scenarios {
+        /// How many.
+        #[arg(long, default_value_t = 1000)]
+        count: u32,
+        /// The first seed; every scenario has the next one.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Play such of which nothing fails, beside scans, checks and what containers do.
+        #[arg(long)]
+        healthy: bool,
     },
     /// Put random frames before the parser, an independent one and the kernel, which have to agree.
     Judges {
@@ -113,6 +126,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Test => test::run(),
         Task::Bench => bench::run(),
         Task::Soak { minutes, kills, seed } => soak::run(*minutes, *kills, *seed),
+        Task::Scenarios { count, seed, healthy } => scenarios::run(*count, *seed, *healthy),
         Task::Judges { frames, seed } => judges::run(*frames, *seed),
         Task::Fuzz { target, minutes } => fuzz::run(target.as_deref(), *minutes),
         Task::Miri { toolchain } => miri::run(toolchain),
