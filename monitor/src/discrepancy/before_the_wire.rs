@@ -77,8 +77,9 @@ impl BeforeTheWire {
         now: Timestamp,
     ) -> Option<(Timestamp, Timestamp)> {
         let before = std::mem::replace(&mut self.all, all);
-        // A segment that was on its way to the device is no loss.
-        if all <= self.base || all < before {
+        // A segment that was on its way to the device is no loss, whether a success came meanwhile or not.
+        self.base = self.base.min(all);
+        if all == self.base || all < before {
             (self.last, self.open) = (None, 0);
             return None;
         }

@@ -139,7 +139,7 @@ impl Track {
     pub(super) fn has_failed(&self, now: Timestamp) -> bool {
         self.history.is_eventful(now)
             || self.datagrams.as_ref().is_some_and(|datagrams| datagrams.is_eventful())
-            || self.before_the_wire.as_ref().is_some_and(|before| before.is_waiting())
+            || self.before_the_wire.as_ref().is_some_and(|before| before.waiting() > 0)
             || self.last_not_followed().is_some()
     }
 

@@ -166,3 +166,24 @@ fn a_check_ends_no_failure_before_the_wire() {
     assert_eq!(bench.verdict(FLOW).0, Verdict::Blocked);
     assert_eq!(bench.judge(FLOW).totals.attempts[&AttemptEnd::Probed], 1);
 }
+
+#[test]
+fn a_segment_on_its_way_to_the_device_hides_no_later_failure() {
+    const FLOW: &str = "mssql-vdi-11113";
+    let mut bench = Bench::new();
+    bench.assess();
+    bench.connect(cluster());
+    // The wire was read before the sockets, and the next segment has left them in between.
+    bench.flow(cluster()).sockets.transmitted.syn = 2;
+    assert_eq!(bench.verdict(FLOW).0, Verdict::Ok);
+    bench.wait(1);
+    bench.transmit(cluster(), syn);
+    bench.receive(cluster(), syn_ack);
+    bench.transmit(cluster(), rst);
+    assert_eq!(bench.verdict(FLOW).0, Verdict::Ok);
+    bench.wait(10);
+    is_dropped(&mut bench, 40_000, 1);
+    let judgement = bench.judge(FLOW);
+    assert_eq!(judgement.verdict, Verdict::Blocked);
+    assert_eq!(judgement.failing[0].failure.attempts, 1);
+}
