@@ -67,6 +67,10 @@ impl FlowTable for Lookup<'_> {
     #[inline(always)]
     fn opening(&mut self) -> Option<Heading> {
         let Ends { source, destination, path, .. } = *self.ends;
-        handshake::opening(source, destination, self.packet, path)
+        let address = |end| match end {
+            End::Source => source,
+            End::Destination => destination,
+        };
+        handshake::opening(|end| Some(address(end)), self.packet, path)
     }
 }

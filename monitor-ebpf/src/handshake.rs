@@ -76,33 +76,28 @@ const NEITHER: u32 = 0;
 const TO_SERVICE: u32 = 1;
 const FROM_SERVICE: u32 = 2;
 
-/// Which port of a TCP packet is the service's in the connection between them that is being opened, by what a slot takes of
-/// the addresses: their second words. A global function: it needs room on the stack that its callers do not have, and the
-/// verifier looks at it once.
+/// Which port of a TCP packet is the service's in the connection between them that is being opened, by what a slot takes
+/// of the peer's address for either heading: its second word. A global function: it needs room on the stack that its
+/// callers do not have, and the verifier looks at it once.
 #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are the ports")]
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn opening_between(source: u64, destination: u64, between: u64) -> u32 {
+extern "C" fn opening_between(asker: u64, service: u64, between: u64) -> u32 {
     let (source_port, destination_port) = (between as u16, (between >> 16) as u16);
     let path = match between >> 32 {
         0 => Path::Received,
         1 => Path::Transmitted,
         _ => Path::Loopback,
     };
-    let is_open = |heading: Heading| {
-        let (end, side) = heading.ends(path);
-        let peer = match end {
-            End::Source => [0, source],
-            End::Destination => [0, destination],
-        };
-        let (service, port) = match heading {
-            Heading::ToService => (destination_port, source_port),
-            Heading::FromService => (source_port, destination_port),
-        };
+    let is_open = |heading: Heading, peer: u64, service: u16, port: u16| {
+        let (_, side) = heading.ends(path);
         let is_loopback = matches!(path, Path::Loopback);
-        may_be_open(&FlowKey::new(peer, service, Transport::Tcp, side, is_loopback), port)
+        may_be_open(&FlowKey::new([0, peer], service, Transport::Tcp, side, is_loopback), port)
     };
-    match (is_open(Heading::ToService), is_open(Heading::FromService)) {
+    match (
+        is_open(Heading::ToService, asker, destination_port, source_port),
+        is_open(Heading::FromService, service, source_port, destination_port),
+    ) {
         (true, false) => TO_SERVICE,
         (false, true) => FROM_SERVICE,
         _ => NEITHER,
@@ -112,14 +107,14 @@ extern "C" fn opening_between(source: u64, destination: u64, between: u64) -> u3
 /// The heading of a TCP packet in the connection between its ports that is being opened, where one is.
 #[inline(always)]
 pub(crate) fn opening(
-    source: [u64; 2],
-    destination: [u64; 2],
+    peer: impl Fn(End) -> Option<[u64; 2]>,
     packet: &Packet,
     path: Path,
 ) -> Option<Heading> {
+    let peer = |heading: Heading| Some(peer(heading.ends(path).0)?[1]);
     let ports = u64::from(packet.source_port) | u64::from(packet.destination_port) << 16;
     let between = ports | (path as u64) << 32;
-    match opening_between(source[1], destination[1], between) {
+    match opening_between(peer(Heading::ToService)?, peer(Heading::FromService)?, between) {
         TO_SERVICE => Some(Heading::ToService),
         FROM_SERVICE => Some(Heading::FromService),
         _ => None,
@@ -176,7 +171,7 @@ pub(crate) extern "C" fn follow_handshake() -> u32 {
 fn follow(followed: &mut Followed) {
     let now = clock::now();
     let Followed { key, segment, interface, handshake: new } = followed;
-    let Some(handshake) = HANDSHAKES.get_ptr_mut(*key) else {
+    let Some(handshake) = HANDSHAKES.get_ptr_mut(&*key) else {
         if segment.is_opening() {
             *new = Handshake::begin(*segment, *interface, now);
             open(key, new);

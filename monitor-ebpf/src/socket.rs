@@ -11,7 +11,7 @@
 use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
 use monitor_common::{
     attribution::{FlowTable, Heading, Path, attribute},
-    packet::{self, Bytes, End, Link, Packet, SYN_ACK, Skip},
+    packet::{self, Bytes, Link, Packet, SYN_ACK, Skip},
 };
 
 use crate::{
@@ -88,9 +88,7 @@ impl<B: Bytes> FlowTable for AtSockets<'_, B> {
 
     #[inline(always)]
     fn opening(&mut self) -> Option<Heading> {
-        let address = |end| self.packet.address(self.bytes, end);
-        let (source, destination) = (address(End::Source)?, address(End::Destination)?);
-        handshake::opening(source, destination, self.packet, self.path)
+        handshake::opening(|end| self.packet.address(self.bytes, end), self.packet, self.path)
     }
 }
 

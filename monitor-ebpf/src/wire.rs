@@ -187,8 +187,7 @@ impl<B: Bytes> FlowTable for Lookup<'_, B> {
     #[inline(always)]
     fn opening(&mut self) -> Option<Heading> {
         let Seen { bytes, packet, path, .. } = *self.seen;
-        let address = |end| packet.address(bytes, end);
-        handshake::opening(address(End::Source)?, address(End::Destination)?, &packet, path)
+        handshake::opening(|end| packet.address(bytes, end), &packet, path)
     }
 }
 
@@ -257,7 +256,7 @@ impl<B: Bytes> Seen<'_, B> {
         }
         let own = self.own()?;
         let kind = skb::kind(&self.context.skb);
-        whose(own, kind, self.path == Path::Received)
+        whose(&own, kind, self.path == Path::Received)
     }
 
     #[inline(always)]
@@ -366,9 +365,9 @@ impl<B: Bytes> Seen<'_, B> {
     }
 }
 
-#[inline(always)]
-fn whose(own: [u64; 2], kind: u32, received: bool) -> Option<Loss> {
-    if is_own_address(own) {
+#[inline(never)]
+fn whose(own: &[u64; 2], kind: u32, received: bool) -> Option<Loss> {
+    if is_own_address(*own) {
         return None;
     }
     match kind {
