@@ -28,6 +28,8 @@ pub(super) struct Task<'a> {
     pub(super) image: &'a Path,
     /// Arguments of the program of the tests.
     pub(super) arguments: &'a str,
+    /// Only what `cargo xtask test` runs.
+    pub(super) core: bool,
     /// In seconds.
     pub(super) patience: u32,
 }
@@ -39,7 +41,8 @@ pub(super) fn run(fetched: &Fetched, task: &Task<'_>, folder: &Path) -> anyhow::
     fs::create_dir_all(folder.join("own/vmtest"))?;
     let environment = format!(
         "export BACKUPFLOW_BIN=/usr/bin/backupflow BACKUPFLOW_PATIENCE=8 RUST_TEST_THREADS=2\nARGUMENTS='{}'\n",
-        [scenarios::left_out(fetched.kernel.line).join(" ").as_str(), task.arguments].join(" "),
+        [scenarios::left_out(fetched.kernel.line, task.core).join(" ").as_str(), task.arguments]
+            .join(" "),
     );
     fs::write(folder.join("own/vmtest/environment"), environment)?;
     archive(&folder.join("own"), &folder.join("own.cpio"))?;

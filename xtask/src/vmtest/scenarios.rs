@@ -76,17 +76,32 @@ const NO_RECEIVER: &str = "Linux names the receiving socket of a dropped packet 
 const NO_TCX: &str = "TCX is there since Linux 6.6";
 const TOO_SLOW: &str = "an emulated processor needs longer than the test's own times";
 
+/// What `cargo xtask test` leaves to the oldest kernel and the newest: what those between do otherwise is loading, reasons
+/// and places of attachment, which the rest of the core shows.
+const ONLY_AT_THE_ENDS: &[(&[&str], &str, &str)] = &[
+    (&["6.1", "6.12"], "devices::", AT_THE_ENDS),
+    (&["6.1", "6.12"], "frames::", AT_THE_ENDS),
+    (&["6.1", "6.12"], "datagrams::", AT_THE_ENDS),
+    (&["6.1", "6.12"], "stacked::", AT_THE_ENDS),
+];
+const AT_THE_ENDS: &str = "run on the oldest and the newest kernel; here by `cargo xtask vmtest`";
+
+fn left(
+    core: bool,
+) -> impl Iterator<Item = &'static (&'static [&'static str], &'static str, &'static str)> {
+    SKIPPED.iter().chain(if core { ONLY_AT_THE_ENDS } else { &[] })
+}
+
 /// Why a test is not run on a kernel, if so.
-pub(super) fn skipped(line: &str, test: &str) -> Option<&'static str> {
-    SKIPPED
-        .iter()
+pub(super) fn skipped(line: &str, test: &str, core: bool) -> Option<&'static str> {
+    left(core)
         .find(|(lines, start, _)| lines.contains(&line) && test.starts_with(*start))
         .map(|(.., why)| *why)
 }
 
 /// Arguments of the tests' program that leave those out.
-pub(super) fn left_out(line: &str) -> Vec<&'static str> {
-    let of_this = SKIPPED.iter().filter(|(lines, ..)| lines.contains(&line));
+pub(super) fn left_out(line: &str, core: bool) -> Vec<&'static str> {
+    let of_this = left(core).filter(|(lines, ..)| lines.contains(&line));
     of_this.flat_map(|(_, start, _)| ["--skip", *start]).collect()
 }
 
@@ -96,9 +111,14 @@ mod tests {
 
     #[test]
     fn what_cannot_hold_is_left_out_on_that_kernel_only() {
-        assert_eq!(skipped("5.10", "causes::firewall_rejects_with_a_reset"), Some(NO_REASONS));
-        assert_eq!(skipped("6.1", "causes::firewall_rejects_with_a_reset"), None);
-        assert_eq!(left_out("6.12").last(), Some(&"without_reasons::"));
+        assert_eq!(
+            skipped("5.10", "causes::firewall_rejects_with_a_reset", true),
+            Some(NO_REASONS)
+        );
+        assert_eq!(skipped("6.1", "causes::firewall_rejects_with_a_reset", true), None);
+        assert_eq!(left_out("6.12", false).last(), Some(&"without_reasons::"));
+        assert_eq!(left_out("6.12", true).last(), Some(&"stacked::"));
+        assert_eq!(left_out("newest", true), left_out("newest", false));
     }
 
     #[test]
