@@ -171,6 +171,7 @@ pub(crate) extern "C" fn follow_handshake() -> u32 {
 fn follow(followed: &mut Followed) {
     let now = clock::now();
     let Followed { key, segment, interface, handshake: new } = followed;
+    #[expect(clippy::needless_borrows_for_generic_args, reason = "a value is a copy on the stack")]
     let Some(handshake) = HANDSHAKES.get_ptr_mut(&*key) else {
         if segment.is_opening() {
             *new = Handshake::begin(*segment, *interface, now);
