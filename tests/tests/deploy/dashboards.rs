@@ -58,6 +58,7 @@ pub(crate) fn queries(instance: &str, flow: &str) -> Vec<(String, String)> {
             .replace("\"$flow\"", &format!("{flow:?}"))
             .replace("\"$system\"", "\".*\"")
             .replace("\"$product\"", "\".*\"")
+            .replace("\"$site\"", "\".*\"")
             .replace("$__rate_interval", "5s");
         assert!(!query.contains('$'), "a variable that nothing is known of: {query}");
     }
