@@ -1,6 +1,7 @@
 //! What is shipped for Prometheus, Alertmanager and Grafana, as far as it can be checked without a daemon.
 
 mod dashboards;
+mod examples;
 mod rules;
 
 use std::{fs, path::PathBuf};
