@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsString,
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     thread::sleep,
     time::Duration,
@@ -102,8 +102,14 @@ fn is_in(path: &OsString, name: &str) -> bool {
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().unwrap_or(manifest).to_owned()
+    root_of(env::var_os("CARGO_MANIFEST_DIR"))
+}
+
+/// Where cargo runs this program's package; where it was built, without cargo. In a checkout that was copied or moved with
+/// what it had built, these differ.
+fn root_of(run_in: Option<OsString>) -> PathBuf {
+    let manifest = run_in.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    manifest.parent().unwrap_or(&manifest).to_owned()
 }
 
 /// Where cargo puts what it builds.
@@ -114,6 +120,12 @@ pub(crate) fn target() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_checkout_that_was_copied_works_on_itself() {
+        assert_eq!(root_of(Some("/copied/xtask".into())), PathBuf::from("/copied"));
+        assert_eq!(root_of(None), root());
+    }
 
     #[test]
     fn only_what_can_be_run_is_a_program() {
