@@ -59,7 +59,7 @@ pub(super) fn play(
         let what = |said: &Said| format!("{said:?}, not {expected:?}, after {seen:?}");
         let is_so = |report: &_| {
             let said = heard(report, scenario);
-            if said == expected { Ok(()) } else { Err(what(&said)) }
+            if model::agree(scenario, &seen, &said, &expected) { Ok(()) } else { Err(what(&said)) }
         };
         let done = wall_clock();
         let report =
@@ -77,11 +77,11 @@ pub(super) fn play(
             let Counts { received, transmitted, .. } = expected.1;
             counted = Counts { received, transmitted, ..counted };
         }
-        let told = (heard(report, scenario), counted);
-        if told == expected {
+        let (said, counts) = (heard(report, scenario), &expected.1);
+        if model::agree(scenario, &seen, &said, &expected.0) && counted == *counts {
             Ok(())
         } else {
-            Err(format!("{told:?}, not {expected:?}, after {seen:?}"))
+            Err(format!("{said:?}, {counted:?}, not {expected:?}, after {seen:?}"))
         }
     };
     let report = within(END, || {
