@@ -122,3 +122,17 @@ fn compressed_when_asked() {
     assert_eq!(names(&inflated), names(&plain.text()));
     assert!(!names(&inflated).is_empty());
 }
+
+#[test]
+fn last_success_is_a_series_once_there_is_one() {
+    let pair = Pair::new();
+    let daemon = Daemon::start(&pair.host, config::SQL_SERVER);
+    let metric = "backupflow_expectation_last_success_timestamp_seconds";
+    assert_eq!(daemon.series(metric, &[]), []);
+    let at = SocketAddr::new(HOST4, 50051);
+    Open::new(&pair.peer, &listen(&pair.host, at), at).close();
+    let worked = daemon.verdict(tests::AGENT, "ok", None).last_success.unwrap();
+    let series = daemon.series(metric, &[("flow", "agent-50051"), ("side", "server")]);
+    assert_eq!(series.len(), 1, "{series:?}");
+    assert!((series[0].1 - worked.as_duration().as_secs_f64()).abs() < 0.1, "{series:?} {worked}");
+}

@@ -104,10 +104,11 @@ impl Exposition {
 }
 
 fn kind(series: &str, value: f64) -> Kind {
-    const NOW: [&str; 3] = [
+    const NOW: [&str; 4] = [
         "backupflow_last_drain_timestamp_seconds",
         "backupflow_state_last_write_timestamp_seconds",
         "backupflow_flow_last_seen_timestamp_seconds",
+        "backupflow_expectation_last_success_timestamp_seconds",
     ];
     let name = series.split('{').next().unwrap_or(series);
     if value <= 0.0 {

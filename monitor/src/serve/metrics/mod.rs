@@ -160,6 +160,10 @@ impl Families {
             let is = f64::from(u8::from(verdict == expectation.verdict));
             self.add("backupflow_expectation_verdict", &with(("verdict", verdict.name())), is);
         }
+        if let Some(at) = expectation.last_success {
+            let name = "backupflow_expectation_last_success_timestamp_seconds";
+            self.add(name, &base, seconds(Some(at)));
+        }
         self.add_discrepancy(expectation, &base);
         let evidence = &expectation.evidence;
         for (reason, packets) in &evidence.dropped {

@@ -3,7 +3,7 @@
 use prometheus::proto::MetricType;
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 37] = [
+pub const METRICS: [(&str, MetricType, &str); 38] = [
     (
         "backupflow_attempts_total",
         MetricType::COUNTER,
@@ -49,6 +49,11 @@ pub const METRICS: [(&str, MetricType, &str); 37] = [
         "backupflow_discrepancy_since_timestamp_seconds",
         MetricType::GAUGE,
         "Since when an expectation fails.",
+    ),
+    (
+        "backupflow_expectation_last_success_timestamp_seconds",
+        MetricType::GAUGE,
+        "When an expectation was last seen to work. There is none before it was.",
     ),
     (
         "backupflow_expectation_verdict",
