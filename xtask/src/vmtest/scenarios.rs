@@ -81,7 +81,6 @@ const TOO_SLOW: &str = "an emulated processor needs longer than the test's own t
 const ONLY_AT_THE_ENDS: &[(&[&str], &str, &str)] = &[
     (&["6.1", "6.12"], "devices::", AT_THE_ENDS),
     (&["6.1", "6.12"], "frames::", AT_THE_ENDS),
-    (&["6.1", "6.12"], "datagrams::", AT_THE_ENDS),
     (&["6.1", "6.12"], "stacked::", AT_THE_ENDS),
 ];
 const AT_THE_ENDS: &str = "run on the oldest and the newest kernel; here by `cargo xtask vmtest`";
