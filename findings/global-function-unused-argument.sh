@@ -18,10 +18,10 @@ cd "$folder"
 chmod 755 .
 apt-get download --quiet=2 clang-14=1:14.0.6-12 libclang-cpp14=1:14.0.6-12 libllvm14=1:14.0.6-12 \
     libclang-common-14-dev=1:14.0.6-12 iproute2=6.1.0-3 > /dev/null
-for package in *.deb; do dpkg-deb --extract "$package" root; done
-export LD_LIBRARY_PATH=$folder/root/usr/lib/x86_64-linux-gnu:$folder/root/usr/lib/llvm-14/lib
-clang=$folder/root/usr/lib/llvm-14/bin/clang
-tc=$folder/root/sbin/tc
+for package in *.deb; do dpkg-deb --extract "$package" unpacked; done
+export LD_LIBRARY_PATH=$folder/unpacked/usr/lib/x86_64-linux-gnu:$folder/unpacked/usr/lib/llvm-14/lib
+clang=$folder/unpacked/usr/lib/llvm-14/bin/clang
+tc=$folder/unpacked/sbin/tc
 
 source_with() {
     cat << END
