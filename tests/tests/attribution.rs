@@ -31,11 +31,16 @@ struct Both<'a> {
 
 impl<'a> Both<'a> {
     fn new(pair: &'a Pair, served: bool) -> Self {
+        Self::between(pair, served, PORTS)
+    }
+
+    /// From the second port to the service on the first one.
+    fn between(pair: &'a Pair, served: bool, ports: (u16, u16)) -> Self {
         for end in [&pair.host, &pair.peer] {
             end.usual_tcp();
             end.sysctl("net/ipv4/icmp_ratelimit", "0");
         }
-        let (agent, cluster) = if served { PORTS } else { (PORTS.1, PORTS.0) };
+        let (agent, cluster) = if served { ports } else { (ports.1, ports.0) };
         let moved = format!(
             "\n[system.ports]\n\"agent-50051\" = {agent}\n\"mssql-vdi-11113\" = {cluster}\n"
         );
@@ -226,36 +231,21 @@ fn what_the_host_only_passes_on() {
 fn connection_from_a_lower_documented_port_works() {
     for served in [true, false] {
         let pair = Pair::new();
-        let (agent, cluster) = if served { (PORTS.1, PORTS.0) } else { PORTS };
-        let moved = format!(
-            "\n[system.ports]\n\"agent-50051\" = {agent}\n\"mssql-vdi-11113\" = {cluster}\n"
-        );
-        let daemon = Daemon::start(&pair.host, &(config::SQL_SERVER.to_owned() + &moved));
-        let (agent, cluster) = (at(HOST4, agent), at(PEER4, cluster));
-        let (agents, clusters) = (listen(&pair.host, agent), listen(&pair.peer, cluster));
-        Open::new(&pair.peer, &agents, agent).close();
-        Open::new(&pair.host, &clusters, cluster).close();
-        let flow = if served { AGENT } else { CLUSTER };
-        let ended = |report: &Report| flow.find(report).evidence.attempts.clone();
-        daemon.settles("the first one", |report| {
-            if ended(report).get("completed") == Some(&1) { Ok(()) } else { Err("none".into()) }
+        let both = Both::between(&pair, served, (PORTS.1, PORTS.0));
+        both.open.send(1000, 1000);
+        let (flow, _) = both.flows();
+        both.daemon.settles("the connection", |report| {
+            let ended = &flow.find(report).evidence.attempts;
+            let times = |end| ended.get(end).copied().unwrap_or(0);
+            if (times("completed"), times("half-open")) == (2, 0) {
+                Ok(())
+            } else {
+                Err(format!("{ended:?}"))
+            }
         });
-        let open = if served {
-            drop(clusters);
-            Open::of(connect_from(&pair.peer, cluster, agent), &agents)
-        } else {
-            drop(agents);
-            Open::of(connect_from(&pair.host, agent, cluster), &clusters)
-        };
-        open.send(1000, 1000);
-        daemon.settles("the second one", |report| {
-            let ended = ended(report);
-            let completed = ended.get("completed") == Some(&2)
-                && ended.get("half-open").is_none_or(|it| *it == 0);
-            if completed { Ok(()) } else { Err(format!("{ended:?}")) }
-        });
-        daemon.verdict(AGENT, "ok", None);
-        daemon.verdict(CLUSTER, "ok", None);
+        both.daemon.verdict(AGENT, "ok", None);
+        both.daemon.verdict(CLUSTER, "ok", None);
+        let Both { daemon, open, .. } = both;
         drop(daemon);
         open.close();
     }
