@@ -183,7 +183,7 @@ impl Dropped {
         if is_of_probe(&self.packet, received, path == Path::Loopback) {
             return None;
         }
-        // What is passed on for others is none of the host's, save where the wire told of it, before its
+        // What is passed on for others does not belong to the host, except where the wire told of it, before its
         // destination was translated.
         let opens = is_own(path, source, destination);
         Ends { source, destination, path, opens }.flow(&self.packet, flags)

@@ -155,7 +155,7 @@ pub(crate) fn bpf(command: c_int, attributes: &mut [u64]) -> io::Result<c_int> {
     check(c_int::try_from(result).unwrap())
 }
 
-/// Takes over a descriptor that a call just made.
+/// Takes ownership of a descriptor that a call just made.
 pub(crate) fn own(fd: RawFd) -> OwnedFd {
     // SAFETY: the callers pass what the kernel has just returned to them.
     unsafe { OwnedFd::from_raw_fd(fd) }

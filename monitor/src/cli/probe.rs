@@ -85,7 +85,7 @@ async fn look_up(name: &str) -> (String, Result<Vec<std::net::IpAddr>, String>) 
     (name.to_owned(), found)
 }
 
-/// Waits until the running daemon has judged the failures, and takes over what it says. Without one
+/// Waits until the running daemon has judged the failures, and adopts what it says. Without one
 /// there are no causes.
 fn name_causes(config: &Config, probes: &mut [Told]) {
     for _ in 0..JUDGED_AFTER {

@@ -65,7 +65,7 @@ impl Carried {
     }
 }
 
-/// Takes over from an earlier run, and hands over to the next one.
+/// Goes on from an earlier run, and prepares for the next one.
 #[derive(Debug, Default)]
 pub(super) struct Carrier {
     /// What an earlier run had counted of failing flows, and in which counting.

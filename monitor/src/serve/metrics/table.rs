@@ -53,7 +53,7 @@ pub const METRICS: [(&str, MetricType, &str); 38] = [
     (
         "backupflow_expectation_last_success_timestamp_seconds",
         MetricType::GAUGE,
-        "When an expectation was last seen to work. There is none before it was.",
+        "When an expectation was last seen to work. Absent until it has worked.",
     ),
     (
         "backupflow_expectation_verdict",
