@@ -35,11 +35,14 @@ impl OwnAddresses {
     /// What stands for an address in [`FlowCounts::own`](crate::FlowCounts::own), as long as the table does not
     /// change. Two IPv4 addresses never have the same.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the halves are folded into one")]
+    #[expect(clippy::cast_possible_truncation, reason = "the highest bits are the token")]
     pub const fn token(epoch: u64, address: [u64; 2]) -> u32 {
+        /// Odd numbers without a pattern.
+        const MIXERS: [u64; 2] = [0xd6e8_feb8_6659_fd93, 0x9e37_79b9_7f4a_7c15];
+
         let [first, second] = address;
-        let folded = (first ^ first >> 29) as u32 ^ (second as u32).rotate_left(13);
-        folded ^ (second >> 32) as u32 ^ epoch as u32
+        let mixed = (first.wrapping_mul(MIXERS[0]) ^ second).wrapping_mul(MIXERS[1]);
+        (mixed >> 32) as u32 ^ epoch as u32
     }
 
     /// Fills the table with addresses, in network byte order and IPv4 as `::ffff:a.b.c.d`. It is not in use

@@ -154,6 +154,9 @@ struct Seen<'a, B> {
 }
 
 /// Where the flow of a packet is looked up.
+///
+/// The kernel is given the address of a key that stands by itself: a field would keep all of this, and the packet, on
+/// the stack.
 struct Lookup<'a, B> {
     seen: &'a Seen<'a, B>,
     /// The flow that was last looked up.
@@ -168,20 +171,22 @@ impl<B: Bytes> FlowTable for Lookup<'_, B> {
     #[inline(always)]
     fn known(&mut self, heading: Heading) -> Option<Self::Flow> {
         let Seen { bytes, packet, path, .. } = *self.seen;
-        self.key = heading.flow(bytes, &packet, path)?;
-        flow(&self.key)
+        let key = heading.flow(bytes, &packet, path)?;
+        self.key = key;
+        flow(&key)
     }
 
     #[inline(always)]
     fn open(&mut self, heading: Heading) -> Option<Self::Flow> {
         let Seen { bytes, packet, path, context, .. } = *self.seen;
-        self.key = heading.flow(bytes, &packet, path)?;
-        self.foreign = self.seen.whose().or_else(|| self.seen.forwarded(heading, &self.key));
+        let key = heading.flow(bytes, &packet, path)?;
+        self.key = key;
+        self.foreign = self.seen.whose().or_else(|| self.seen.forwarded(heading, &key));
         if self.foreign.is_some() {
             return None;
         }
-        create(context, &self.key);
-        flow(&self.key)
+        create(context, &key);
+        flow(&key)
     }
 
     #[inline(always)]
@@ -203,7 +208,7 @@ impl<B: Bytes> Seen<'_, B> {
         let mut lookup =
             Lookup { seen: self, key: FlowKey { peer: [0; 2], service: 0 }, foreign: None };
         let loss = match attribute(&self.packet, self.flags, documented, &mut lookup) {
-            Ok((heading, counts)) => match self.why_foreign(heading, &lookup.key, counts) {
+            Ok((heading, counts)) => match self.why_foreign(heading, lookup.key, counts) {
                 None => {
                     self.add_to(counts, heading);
                     return self.follow_handshake(&lookup.key, heading);
@@ -223,7 +228,7 @@ impl<B: Bytes> Seen<'_, B> {
     fn why_foreign(
         &self,
         heading: Heading,
-        key: &FlowKey,
+        key: FlowKey,
         counts: &mut FlowCounts,
     ) -> Option<Loss> {
         if self.path == Path::Loopback {
@@ -237,7 +242,7 @@ impl<B: Bytes> Seen<'_, B> {
             }
             counts.own = token;
         }
-        self.forwarded(heading, key)
+        self.forwarded(heading, &key)
     }
 
     /// The address of this host.
