@@ -1,21 +1,17 @@
 //! What is generated from the data: `docs/catalog.md` and the JSON Schema of the format.
 //!
-//! `BLESS=1 cargo test -p catalog --test docs` writes the files anew: look at the difference.
+//! `BLESS=1` writes the files anew: look at the difference.
 
 #![expect(clippy::unwrap_used, clippy::tests_outside_test_module, reason = "all of this is a test")]
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use catalog::{Flow, Product, Source, bundled};
 use serde_json::Value;
 
 fn compare(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(file);
-    if env::var_os("BLESS").is_some() {
-        fs::write(&path, text).unwrap();
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert!(text == expected, "{} differs: see the head of this test", path.display());
+    blessed::compare(&path, text, "cargo test -p catalog --test docs");
 }
 
 #[test]

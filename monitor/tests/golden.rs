@@ -1,10 +1,10 @@
 //! What users and other programs read, compared with files that were looked at.
 //!
-//! `BLESS=1 cargo test -p monitor --test golden` writes the files anew: look at the difference.
+//! `BLESS=1` writes the files anew: look at the difference.
 
 #![expect(clippy::unwrap_used, clippy::tests_outside_test_module, reason = "all of this is a test")]
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, path::Path};
 
 use jiff::tz::TimeZone;
 use monitor::{
@@ -31,11 +31,7 @@ fn metrics(report: &Report, reload: &Reload) -> String {
 
 fn compare(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    if env::var_os("BLESS").is_some() {
-        fs::write(&path, text).unwrap();
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, expected, "{} differs: see the head of this test", path.display());
+    blessed::compare(&path, text, "cargo test -p monitor --test golden");
 }
 
 #[test]
@@ -58,7 +54,7 @@ fn every_metric_of_the_table_is_in_the_sample() {
     let report = sample();
     let reload = reload(&report, None);
     let text = metrics(&report, &reload);
-    for (name, _, _) in metrics::METRICS {
+    for (name, ..) in metrics::METRICS {
         assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
     }
 }

@@ -1,11 +1,11 @@
 //! The expectations that follow for five hosts, compared with files that were reviewed against the
 //! vendors' documents.
 //!
-//! `BLESS=1 cargo test -p monitor --test hosts` writes the files anew: look at the difference.
+//! `BLESS=1` writes the files anew: look at the difference.
 
 #![expect(clippy::unwrap_used, clippy::tests_outside_test_module, reason = "all of this is a test")]
 
-use std::{env, fs, path::Path};
+use std::{fs, path::Path};
 
 use monitor::{
     config,
@@ -21,12 +21,7 @@ fn compare(host: &str) {
     let lines: Vec<String> = expectations(&config).iter().map(line).collect();
     let said = format!("{}\n", lines.join("\n"));
     let golden = root.join("tests/golden/hosts").join(format!("{host}.txt"));
-    if env::var_os("BLESS").is_some() {
-        fs::create_dir_all(golden.parent().unwrap()).unwrap();
-        fs::write(&golden, &said).unwrap();
-    }
-    let expected = fs::read_to_string(&golden).unwrap_or_default();
-    assert_eq!(said, expected, "{} differs: see the head of this test", golden.display());
+    blessed::compare(&golden, &said, "cargo test -p monitor --test hosts");
 }
 
 /// One expectation: flow, side, peers, ports, how strongly it is asked for, and what else holds of it.

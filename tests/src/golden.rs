@@ -1,6 +1,6 @@
 //! Texts that users read, kept as files that were looked at.
 
-use std::{env, fs, path::Path};
+use std::path::Path;
 
 /// Compares what `status` prints with `tests/golden/NAME.txt`, apart from times and counts. `BLESS=1` writes the
 /// file anew: look at the difference.
@@ -9,12 +9,7 @@ pub fn golden(name: &str, text: &str) {
     let text = text.split_once(':').map_or(text, |(_, rest)| rest);
     let text = format!("HOST:{}", without_numbers(text));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.txt"));
-    if env::var_os("BLESS").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, &text).unwrap();
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, expected, "{} differs: see the head of this file", path.display());
+    blessed::compare(&path, &text, "cargo test -p tests --test namespaces");
 }
 
 /// Ports stay, other numbers, times and durations become `#`; lines are joined where only their
