@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Track,
     session::{Followed, Sessions},
+    tracks::Tracks,
 };
 use crate::observe::{Drop, FlowId, Listening, Snapshot, Tally, UNNAMED, XDP};
 
@@ -55,9 +56,6 @@ struct Counts {
     now: Tally,
 }
 
-/// The memories of flows between snapshots.
-pub(super) type Tracks = BTreeMap<FlowId, Box<Track>>;
-
 impl Carried {
     /// The peers of its flows.
     pub fn peers(&self) -> impl Iterator<Item = IpAddr> {
@@ -71,8 +69,6 @@ pub(super) struct Carrier {
     /// What an earlier run had counted of failing flows, and in which counting.
     earlier: BTreeMap<FlowId, Counts>,
     counting: Option<Arc<str>>,
-    /// Up to when it had judged what failed.
-    pub(super) judged_until: Option<Timestamp>,
     /// There were more such flows.
     pub(super) left_out: bool,
     now: Now,
@@ -110,17 +106,18 @@ impl Carrier {
     /// What an earlier run, which ended at a moment, handed over.
     pub(super) fn resume(carried: Option<Carried>, until: Timestamp) -> (Self, Tracks, Sessions) {
         // Versions before knew no failing flows: the counts have to tell of them.
-        let judged_until = carried.as_ref().filter(|it| !it.left_out).map(|_| until);
+        let failures_until = carried.as_ref().filter(|it| !it.left_out).map(|_| until);
         let Carried { counting, flows, sessions, listeners, left_out } =
             carried.unwrap_or_default();
-        let mut tracks = Tracks::new();
+        let mut tracks = Vec::new();
         let mut earlier = BTreeMap::new();
         for CarriedFlow { flow, track, counts } in flows {
-            tracks.insert(flow, Box::new(track));
+            tracks.push((flow, track));
             earlier.insert(flow, counts);
         }
+        let tracks = Tracks::resume(tracks, until, failures_until);
         let now = Now { listeners, ..Now::default() };
-        let carrier = Self { earlier, counting, judged_until, left_out, now };
+        let carrier = Self { earlier, counting, left_out, now };
         (carrier, tracks, Sessions::resume(sessions))
     }
 

@@ -1,46 +1,38 @@
 //! Keeps what each expectation's verdict is, and since when.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, HashMap},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Assessment, Attempt, Cause, DEFAULT_WINDOW, Failing, Judgement, Memory, PeerCounts, Track,
-    Unexpected,
-    carried::{Carrier, LEFT_OUT, Now, Tracks},
+    Assessment, Attempt, Failing, Judgement, Memory, PeerCounts,
+    carried::{Carrier, LEFT_OUT, Now},
     datagrams::crossed,
     fallback,
     gathered::{Gathered, failing},
     memory::Memories,
-    moved_by,
     one_way::{self, Deliveries},
-    past::{Pasts, Until},
+    past::Pasts,
     presence::{alternatives, alternatives_in_use},
     reported,
     scan::scanners,
     session::Sessions,
+    strangers::{Found, Strangers},
     totals::Totals,
+    tracks::Tracks,
     verdict::Sight,
     watch::Watch,
 };
 use crate::{
     config::Peer,
-    expect::{Expectation, Key, Match, Matcher, Names, Standing, Stranger, is_to_all},
+    expect::{Expectation, Key, Matcher, Names, Standing, is_to_all},
     observe::{FlowId, Side, Snapshot},
 };
-
-/// Unexpected flows that are kept apart; what goes beyond is only counted.
-const MOST_UNEXPECTED: usize = 100;
 
 /// The memory between snapshots.
 #[derive(Debug)]
 pub struct Ledger {
     sight: Sight,
-    /// A snapshot was taken in.
-    begun: bool,
     tracks: Tracks,
     sessions: Sessions,
     pasts: Pasts,
@@ -48,11 +40,9 @@ pub struct Ledger {
     /// Names that may stand for addresses that are not known.
     changing: BTreeSet<String>,
     reported: reported::All,
-    strangers: HashMap<FlowId, Timestamp>,
+    strangers: Strangers,
     retired: HashMap<Key, Retired>,
     memories: Memories,
-    /// Up to when an earlier run had said what counts mean.
-    judged_until: Option<Timestamp>,
     carrier: Carrier,
 }
 
@@ -68,17 +58,15 @@ impl Ledger {
     pub fn new(started: Timestamp) -> Self {
         Self {
             sight: Sight::new(Watch::new(started), 0),
-            begun: false,
-            tracks: Tracks::new(),
+            tracks: Tracks::default(),
             sessions: Sessions::default(),
             pasts: Pasts::default(),
             deliveries: Deliveries::default(),
             changing: BTreeSet::new(),
             reported: reported::All::default(),
-            strangers: HashMap::new(),
+            strangers: Strangers::default(),
             retired: HashMap::new(),
             memories: Memories::default(),
-            judged_until: None,
             carrier: Carrier::default(),
         }
     }
@@ -86,7 +74,6 @@ impl Ledger {
     /// The ledger of a run that goes on where an earlier one ended.
     pub fn resume(memory: Memory, started: Timestamp) -> Self {
         let Memory { watch, flow_map_full, expectations, carried } = memory;
-        let judged_until = Some(watch.until);
         let reported =
             expectations.iter().filter_map(|known| Some((known.key.clone(), known.reported?)));
         let reported = reported::All::resume(reported);
@@ -96,7 +83,6 @@ impl Ledger {
             watch.advance(started, Some(LEFT_OUT.to_owned()));
         }
         Self {
-            judged_until,
             reported,
             sight: Sight::new(watch, flow_map_full),
             memories: Memories::of(expectations),
@@ -114,10 +100,10 @@ impl Ledger {
 
     /// The clock was set by so much: what fails is as old as it was.
     pub fn set_clock(&mut self, by: SignedDuration) {
-        self.tracks.values_mut().for_each(|track| track.set_clock(by));
+        self.tracks.set_clock(by);
         self.sessions.set_clock(by);
         self.reported.set_clock(by);
-        self.strangers.values_mut().for_each(|since| *since = moved_by(*since, by));
+        self.strangers.set_clock(by);
     }
 
     /// Notes of which names each answer gives other addresses.
@@ -144,8 +130,8 @@ impl Ledger {
     ) -> Assessment {
         let now = snapshot.taken;
         let matcher = Matcher::new(expectations, names);
-        let is_first = !std::mem::replace(&mut self.begun, true);
         let compares = snapshot.compares_layers();
+        let judged_until = self.tracks.judged_until;
         self.memories.follow(expectations, self.sight.watch.until);
         self.sight.note(snapshot);
         let carrier = &self.carrier;
@@ -159,21 +145,7 @@ impl Ledger {
         let mut carried = Now::of(snapshot);
         for (flow, tally) in self.carrier.flows(snapshot) {
             let (flow, tally) = (&flow, &tally);
-            let is_new = !self.tracks.contains_key(flow);
-            let judged_until = self.carrier.judged_until;
-            let new = || Box::new(Track::of(flow, tally, is_first, judged_until));
-            let track = self.tracks.entry(*flow).or_insert_with(new);
-            if is_first && !is_new {
-                track.resume(tally);
-            }
-            let route = snapshot.routes.get(&flow.peer);
-            track.advance(flow, tally, route, now);
-            if !compares {
-                track.pause_layers();
-            }
-            if is_new {
-                track.forget_until(self.judged_until);
-            }
+            let track = self.tracks.follow(flow, tally, snapshot, compares);
             let scans = scanners.iter().any(|scanner| scanner.peer == flow.peer);
             track.judge_use(scans && flow.side == Side::Server, now);
             let has_failed = track.has_failed(now);
@@ -199,7 +171,7 @@ impl Ledger {
                     (&mut seen[found.expectation], &expectations[found.expectation]);
                 let mut is_over = false;
                 if expectation.one_way {
-                    let delivered = self.deliveries.follow(flow, tally, self.judged_until, now);
+                    let delivered = self.deliveries.follow(flow, tally, judged_until, now);
                     seen.succeed(found.peer, delivered);
                     is_over = failing.as_ref().is_some_and(|it| {
                         is_silent(it) || one_way::is_over(&it.failure, delivered)
@@ -236,41 +208,17 @@ impl Ledger {
             for (found, until) in &lost {
                 seen[found.expectation].take_in_past(*found, until);
             }
-            let wire = &tally.wire;
-            let past = lost.iter().map(|(_, until)| &until.tally.wire);
-            let before = past.max_by_key(|wire| wire.packets());
-            if matches.is_empty()
-                && !is_scanned
-                && before.is_none_or(|before| wire.packets() > before.packets())
-                && let Some(stranger) = moved(&lost).or_else(|| matcher.stranger(flow, tally))
-                && wire.last_seen().is_some_and(|seen| now.duration_since(seen) <= DEFAULT_WINDOW)
-            {
-                let since = before.map(|before| Box::new(wire.since(before)));
-                unexpected.push((Reverse(wire.last_seen()), *flow, stranger, since));
+            if matches.is_empty() && !is_scanned {
+                unexpected.extend(Found::of(flow, tally, &lost, &matcher, now));
             }
             if has_failed && !matches.is_empty() {
                 carried.keep(*flow, snapshot, &self.carrier);
             }
         }
+        self.tracks.end_snapshot();
         self.carrier.advance(carried);
         let unexpected_total = unexpected.len();
-        let still: BTreeSet<FlowId> = unexpected.iter().map(|(_, flow, ..)| *flow).collect();
-        self.strangers.retain(|flow, _| still.contains(flow));
-        for flow in still {
-            self.strangers.entry(flow).or_insert(now);
-        }
-        unexpected.sort_by_key(|(last, ..)| *last);
-        unexpected.truncate(MOST_UNEXPECTED);
-        let unexpected = unexpected.into_iter().filter_map(|(_, flow, stranger, since)| {
-            Some(Unexpected {
-                flow,
-                nearest: expectations[stranger.nearest].key.clone(),
-                cause: stranger.cause,
-                since: self.strangers.get(&flow).copied().unwrap_or(now),
-                wire: since.map(|wire| *wire).or_else(|| Some(snapshot.flows.get(flow)?.wire))?,
-            })
-        });
-        let unexpected = unexpected.collect();
+        let unexpected = self.strangers.follow(unexpected, snapshot, expectations);
 
         let gathered: Vec<Gathered> = expectations
             .iter()
@@ -329,7 +277,7 @@ impl Ledger {
         let mut gone: BTreeMap<usize, Retired> = BTreeMap::new();
         for (flow, tally) in &snapshot.evicted {
             let tally = &self.carrier.remove(flow, tally, snapshot);
-            let track = self.tracks.remove(flow).unwrap_or_default();
+            let track = self.tracks.remove(flow);
             let mut matches = matcher.matches(flow, tally);
             let lost = self.pasts.follow(flow, tally, None, expectations, &mut matches);
             let lost = lost.into_iter().map(|(found, until)| (found, &until.tally));
@@ -386,12 +334,6 @@ impl Ledger {
             counts: gathered.counts,
         }
     }
-}
-
-/// What is said of a flow whose peer was known by a name that has another address now.
-fn moved(lost: &[(Match, &Until)]) -> Option<Stranger> {
-    let (found, _) = lost.first()?;
-    Some(Stranger { nearest: found.expectation, cause: Cause::AddressChanged })
 }
 
 fn has_name(expectation: &Expectation, names: &BTreeSet<String>) -> bool {

@@ -23,10 +23,12 @@ pub mod reasons;
 mod reported;
 mod scan;
 mod session;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod totals;
 mod track;
+mod tracks;
 mod verdict;
 mod watch;
 mod worst;
