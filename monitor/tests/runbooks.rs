@@ -1,11 +1,13 @@
-//! Commands of backupflow that pages tell people to type.
+//! The pages that alerts lead to: their list, and the commands of backupflow that they tell people to type.
+//!
+//! `BLESS=1` writes the list of causes anew: look at the difference.
 
 #![expect(clippy::tests_outside_test_module, reason = "all of this is a test")]
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use clap::Parser as _;
-use monitor::cli::Arguments;
+use monitor::{cli::Arguments, discrepancy::Cause};
 
 /// The commands in the fenced blocks of a page: what stands on a line before its comment, between
 /// semicolons and pipes.
@@ -42,4 +44,30 @@ fn every_command_in_the_documents_is_one() {
         }
     }
     assert!(checked >= 20, "{checked}");
+}
+
+#[test]
+fn listed_causes_are_these() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/runbooks");
+    let mut kinds: Vec<(String, Vec<String>)> = Vec::new();
+    for cause in Cause::ALL {
+        let page = fs::read_to_string(folder.join(format!("{cause}.md"))).unwrap_or_default();
+        let mut lines = page.lines();
+        let kind = lines.find_map(|line| line.strip_prefix("*Kind: ")?.strip_suffix(".*"));
+        let kind = kind.unwrap_or_default();
+        assert_ne!(kind, "", "docs/runbooks/{cause}.md has no line *Kind: this host's network.*");
+        let link = format!("[{cause}]({cause}.md)");
+        match kinds.iter_mut().find(|(known, _)| known == kind) {
+            Some((_, links)) => links.push(link),
+            None => kinds.push((kind.to_owned(), vec![link])),
+        }
+    }
+    let readme = folder.join("README.md");
+    let text = fs::read_to_string(&readme).unwrap();
+    let (before, _) = text.split_once("## Causes\n").unwrap();
+    let mut list = format!("{before}## Causes\n\n| kind | pages |\n|---|---|\n");
+    for (kind, links) in kinds {
+        writeln!(list, "| {kind} | {} |", links.join(", ")).unwrap();
+    }
+    blessed::compare(&readme, &list, "cargo test -p monitor --test runbooks");
 }
