@@ -31,7 +31,7 @@ pub struct Catalog {
 }
 
 /// The files that are built in, as (id, text).
-const FILES: [(&str, &str); 4] = [
+const FILES: &[(&str, &str)] = &[
     ("arctera-dlo", include_str!("../products/arctera-dlo.toml")),
     ("gigavault-storage", include_str!("../products/gigavault-storage.toml")),
     ("ibm-backup-recovery", include_str!("../products/ibm-backup-recovery.toml")),
@@ -41,11 +41,11 @@ const FILES: [(&str, &str); 4] = [
 /// The catalog that is built in, read at the first call.
 pub fn bundled() -> &'static Catalog {
     static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
-        let products = FILES.map(|(id, text)| match toml::from_str(text) {
+        let products = FILES.iter().map(|(id, text)| match toml::from_str(text) {
             Ok(product) => product,
             Err(error) => broken(id, &error),
         });
-        Catalog { products: products.into() }
+        Catalog { products: products.collect() }
     });
     &CATALOG
 }

@@ -20,7 +20,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 const LIMIT: u32 = 1_000_000;
 
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: &[&str] = &[
     names::BEGUN,
     names::CONNECT4,
     names::CONNECT6,

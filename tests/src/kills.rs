@@ -26,7 +26,7 @@ const CLUSTER: Flow<'_> = Flow("mssql-vdi-11113", "client", "cluster");
 const LIFE: u32 = 25;
 /// Frames of each direction in a burst.
 const BURST: u64 = 20;
-const MAPS: [&str; 7] = ["ATTEMPTS", "CONNECTIONS", "DROPS", "EVENTS", "FLOWS", "LOST", "SOCKETS"];
+const MAPS: &[&str] = &["ATTEMPTS", "CONNECTIONS", "DROPS", "EVENTS", "FLOWS", "LOST", "SOCKETS"];
 
 /// What happened.
 #[derive(Clone, Copy, Debug, Default)]

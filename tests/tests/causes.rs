@@ -275,7 +275,7 @@ fn flow_that_works_again_is_ok_at_once() {
 }
 
 /// What is said of an expectation of the client's side that nobody tried, without each hook.
-const CLIENT_WITHOUT: [(&str, &str); 6] = [
+const CLIENT_WITHOUT: &[(&str, &str)] = &[
     ("socket-ingress", "idle"),
     ("socket-egress", "unknown"),
     ("connection", "idle"),
@@ -287,7 +287,7 @@ const CLIENT_WITHOUT: [(&str, &str); 6] = [
 #[test]
 fn without_a_hook_exactly_what_needs_it_is_unknown() {
     // What cannot be ruled out without it: attempts of this host that it stops itself.
-    for (hook, client) in CLIENT_WITHOUT {
+    for &(hook, client) in CLIENT_WITHOUT {
         let pair = Pair::new();
         let config = format!("{}\n[kernel]\ndisable = [\"{hook}\"]\n", config::SQL_SERVER);
         let daemon = Daemon::start(&pair.host, &config);
@@ -297,7 +297,7 @@ fn without_a_hook_exactly_what_needs_it_is_unknown() {
             assert_eq!(expectation.verdict, expected, "{hook}: {expectation:#?}");
         }
         let attached = |hook: &str| daemon.series("backupflow_hook_attached", &[("hook", hook)]);
-        for (other, _) in CLIENT_WITHOUT {
+        for &(other, _) in CLIENT_WITHOUT {
             let expected = if other == hook { 0.0 } else { 1.0 };
             assert_eq!(attached(other).first().map(|(_, value)| *value), Some(expected), "{other}");
         }

@@ -5,8 +5,8 @@ use std::{fmt::Write as _, fs, path::Path, process::Stdio};
 use tests::{Namespace, binary, command::program};
 
 /// Commands of the README that something else runs: this test would otherwise run itself.
-const RUN_ELSEWHERE: [&str; 4] =
-    ["cargo xtask demo", "cargo xtask test", "cargo xtask bench", "cargo xtask setup"];
+const RUN_ELSEWHERE: &[&str] =
+    &["cargo xtask demo", "cargo xtask test", "cargo xtask bench", "cargo xtask setup"];
 
 /// The `sh` blocks of a Markdown text.
 fn shell_blocks(text: &str) -> Vec<String> {

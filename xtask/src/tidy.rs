@@ -12,7 +12,7 @@ const MOST_LINES: usize = 400;
 /// What a rule says of a file: what is wrong, if anything.
 type Rule = fn(path: &str, text: &str) -> Option<String>;
 
-const RULES: [Rule; 7] = [
+const RULES: &[Rule] = &[
     short,
     no_bare_allow,
     finished,
@@ -23,20 +23,20 @@ const RULES: [Rule; 7] = [
 ];
 
 // Put together here, so that this file does not find itself.
-const ALLOWS: [&str; 2] = [concat!("#[all", "ow("), concat!("#![all", "ow(")];
-const UNFINISHED: [&str; 4] = [
+const ALLOWS: &[&str] = &[concat!("#[all", "ow("), concat!("#![all", "ow(")];
+const UNFINISHED: &[&str] = &[
     concat!("to", "do!("),
     concat!("unimple", "mented!("),
     concat!("FIX", "ME"),
     concat!("XX", "X"),
 ];
-const MACHINES: [&str; 4] = [
+const MACHINES: &[&str] = &[
     concat!("/wo", "rk/"),
     concat!("/ro", "ot/"),
     concat!("/ho", "me/"),
     concat!("/tmp/", "bash_"),
 ];
-const UNSAFE: [&str; 4] = [
+const UNSAFE: &[&str] = &[
     concat!("uns", "afe {"),
     concat!("uns", "afe fn "),
     concat!("uns", "afe impl "),
@@ -83,18 +83,18 @@ fn short(path: &str, text: &str) -> Option<String> {
 }
 
 fn no_bare_allow(path: &str, text: &str) -> Option<String> {
-    let (line, _) = find(text, &ALLOWS).filter(|_| is_rust(path))?;
+    let (line, _) = find(text, ALLOWS).filter(|_| is_rust(path))?;
     Some(format!("line {line}: a bare allow: use expect with a reason"))
 }
 
 fn finished(path: &str, text: &str) -> Option<String> {
     // These stand in comments too.
-    let sign = UNFINISHED.into_iter().find(|sign| is_rust(path) && text.contains(sign))?;
+    let sign = UNFINISHED.iter().find(|sign| is_rust(path) && text.contains(**sign))?;
     Some(format!("{sign}: it is not finished"))
 }
 
 fn unsafe_is_expected(path: &str, text: &str) -> Option<String> {
-    let (line, _) = find(text, &UNSAFE).filter(|_| is_rust(path))?;
+    let (line, _) = find(text, UNSAFE).filter(|_| is_rust(path))?;
     (!text.contains("expect(unsafe_code"))
         .then(|| format!("line {line}: unsafe code without #![expect(unsafe_code, reason = …)]"))
 }
@@ -119,7 +119,7 @@ fn links_lead_somewhere(path: &str, text: &str) -> Option<String> {
 }
 
 fn of_no_machine(_path: &str, text: &str) -> Option<String> {
-    let sign = MACHINES.into_iter().find(|sign| text.contains(sign))?;
+    let sign = MACHINES.iter().find(|sign| text.contains(**sign))?;
     Some(format!("{sign}: a path of somebody's machine"))
 }
 

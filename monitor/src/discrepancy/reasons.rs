@@ -14,7 +14,7 @@ pub enum Meaning {
 }
 
 /// Reasons without a loss, each with why nothing is lost.
-const NOISE: [(&str, &str); 13] = [
+const NOISE: &[(&str, &str)] = &[
     (
         "NOT_SPECIFIED",
         "the end of packets that were delivered, of closed sockets and of late segments",
@@ -34,7 +34,7 @@ const NOISE: [(&str, &str); 13] = [
 ];
 
 /// Reasons that name what dropped a packet.
-const PROOFS: [(&str, Cause); 29] = [
+const PROOFS: &[(&str, Cause)] = &[
     ("NO_SOCKET", Cause::NoListener),
     ("SOCKET_RCVBUFF", Cause::ReceiveBufferFull),
     ("PROTO_MEM", Cause::ReceiveBufferFull),
@@ -72,11 +72,11 @@ pub fn meaning(reason: &str, received: bool) -> Meaning {
         let cause = if received { Cause::LocalFirewallIn } else { Cause::LocalFirewallOut };
         return Meaning::Proof(cause);
     }
-    if let Some((_, why)) = NOISE.into_iter().find(|(name, _)| *name == reason) {
+    if let Some((_, why)) = NOISE.iter().find(|(name, _)| *name == reason) {
         return Meaning::Noise(why);
     }
-    match PROOFS.into_iter().find(|(name, _)| *name == reason) {
-        Some((_, cause)) => Meaning::Proof(cause),
+    match PROOFS.iter().find(|(name, _)| *name == reason) {
+        Some((_, cause)) => Meaning::Proof(*cause),
         None => Meaning::Loss,
     }
 }
@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn every_reason_stands_once() {
-        let names = NOISE.map(|(name, _)| name).into_iter().chain(PROOFS.map(|(name, _)| name));
-        let names: Vec<&str> = names.collect();
+        let (noise, proofs) = (NOISE.iter().map(|row| row.0), PROOFS.iter().map(|row| row.0));
+        let names: Vec<&str> = noise.chain(proofs).collect();
         let distinct: std::collections::BTreeSet<&str> = names.iter().copied().collect();
         assert_eq!(names.len(), distinct.len());
     }

@@ -27,7 +27,7 @@ use super::{
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/hooks"));
 
 /// The programs of TC, without which nothing is counted.
-const TC_PROGRAMS: [&str; 7] = [
+const TC_PROGRAMS: &[&str] = &[
     names::WIRE_INGRESS,
     names::WIRE_EGRESS,
     names::WIRE_INGRESS_L3,
@@ -121,7 +121,7 @@ impl Object {
             offsets.cast_function = 0;
             ebpf = open(offsets, flows, log, pins)?;
         }
-        for name in TC_PROGRAMS {
+        for &name in TC_PROGRAMS {
             program(&mut ebpf, name)?
                 .load()
                 .map_err(|source| Error::Program { name, source: Arc::new(source) })?;
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn the_kernel_takes_every_program_and_every_name_is_there() {
         let mut object = Object::load(16, false, None).unwrap();
-        for name in TC_PROGRAMS {
+        for &name in TC_PROGRAMS {
             object.program(name).unwrap();
         }
         let mut entries = 0;

@@ -25,11 +25,11 @@ pub(super) enum Strength {
 const FIRST_REGISTERED: u16 = 1024;
 
 /// The same from 1024 on: NFS, its lock manager and its other helpers, and multicast DNS.
-const INFRASTRUCTURE: [u16; 5] = [2049, 4040, 4045, 4046, 5353];
+const INFRASTRUCTURE: &[u16] = &[2049, 4040, 4045, 4046, 5353];
 
 /// Usual ports of software that is on many hosts without any of the products: databases, and what else is
 /// backed up, web servers, proxies, remote consoles, storage protocols.
-const SHARED: [u16; 47] = [
+const SHARED: &[u16] = &[
     1433, 1434, 2181, 2222, 3000, 3001, 3022, 3023, 3024, 3025, 3080, 3205, 3260, 5696, 5900, 5986,
     6060, 6061, 7000, 7001, 7080, 7199, 7443, 8009, 8020, 8080, 8086, 8087, 8443, 8983, 9042, 9083,
     9160, 9292, 9294, 9440, 9864, 9865, 9866, 9870, 9871, 11111, 20000, 22222, 27017, 27018, 27019,

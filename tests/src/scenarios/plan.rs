@@ -43,7 +43,7 @@ pub(crate) struct Documented {
     peers: &'static str,
 }
 
-const FLOWS: [Documented; 4] = [
+const FLOWS: &[Documented] = &[
     Documented {
         flow: "agent-50051",
         side: Side::Server,
@@ -137,7 +137,7 @@ impl Scenario {
     /// The scenario of a seed, with a place of its own among those that run beside it.
     pub(crate) fn new(seed: u64, number: u16, is_healthy: bool) -> Self {
         let mut random = Rng::with_seed(seed);
-        let flow = random.choice(&FLOWS).unwrap();
+        let flow = random.choice(FLOWS).unwrap();
         let translations: &[Translation] = match flow.side {
             Side::Server => &[
                 Translation::None,

@@ -30,7 +30,7 @@ fn agent(scraped: &str) -> String {
     format!("{here}\nscrape_configs:{scrape_configs}")
 }
 
-const REPLACED: [(&str, &str); 2] = [
+const REPLACED: &[(&str, &str)] = &[
     ("https://metrics.example.com/api/v1/write", "http://127.0.0.1:9090/api/v1/write"),
     ("scrape_interval: 30s", "scrape_interval: 1s"),
 ];

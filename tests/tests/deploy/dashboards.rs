@@ -10,7 +10,7 @@ use super::{path, rules::after, stems, text, values};
 const FOLDER: &str = "deploy/grafana/dashboards";
 
 /// Series that Prometheus makes, or every program has.
-const OTHERS: [&str; 3] = ["up", "ALERTS", "process_resident_memory_bytes"];
+const OTHERS: &[&str] = &["up", "ALERTS", "process_resident_memory_bytes"];
 
 /// The dashboards, by the name of their file.
 fn dashboards() -> Vec<(String, Value)> {

@@ -36,7 +36,7 @@ impl fmt::Display for Ports {
 /// A cell that no rule reads: how it begins, what it is read as, and why.
 type Exception = (&'static str, &'static str, &'static str);
 
-const PORT_CELLS: [Exception; 3] = [
+const PORT_CELLS: &[Exception] = &[
     ("1433 or dynamic port", "1433, dynamic", "a named instance has a port without a number"),
     (
         "135, 1037, 441, 1125 Dynamic Ports",
@@ -50,7 +50,7 @@ const PORT_CELLS: [Exception; 3] = [
     ),
 ];
 
-const TRANSPORT_CELLS: [Exception; 5] = [
+const TRANSPORT_CELLS: &[Exception] = &[
     ("HTTPS", "TCP", "the column names what runs over TCP"),
     ("HTTP", "TCP", "as HTTPS"),
     ("AJP", "TCP", "the Apache JServ protocol is defined over TCP alone"),

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// The machines as the document names them, and as roles of the catalog. No name begins another.
-const MACHINES: [(&str, &str); 12] = [
+const MACHINES: &[(&str, &str)] = &[
     ("DLO Administration Console", "dlo-administration-console"),
     ("DLO Administration Server", "dlo-administration-server"),
     // The document has this name beside the console's in one row: read as it stands.
@@ -22,7 +22,7 @@ const MACHINES: [(&str, &str); 12] = [
     ("Web Restore Machine", "web-restore-machine"),
 ];
 
-const SCENARIOS: [(&str, &str); 3] = [
+const SCENARIOS: &[(&str, &str)] = &[
     ("Non BOI", "non-boi"),
     ("Exclusive BOI", "exclusive-boi"),
     ("Occasional BOI", "occasional-boi"),

@@ -10,8 +10,8 @@ use super::{
     reading::{Entry, NOTHING, Pairs, Reading},
 };
 
-const SECTIONS: [(&str, &str); 4] =
-    [("商用", "commercial"), ("상용", "commercial"), ("联邦", "federal"), ("연방", "federal")];
+const SECTIONS: &[(&str, &str)] =
+    &[("商用", "commercial"), ("상용", "commercial"), ("联邦", "federal"), ("연방", "federal")];
 
 /// Text about all agents, wherever it stands.
 const GENERAL: &str = "portinfo";

@@ -20,8 +20,8 @@ chain input {\ntype filter hook input priority 0; policy drop;\njump backupflow_
 chain output {\ntype filter hook output priority 0; policy drop;\njump backupflow_output\n}
 }\n";
 
-const HOSTS: [&str; 5] =
-    ["evault-agent", "gigavault-server", "dlo-client", "mssql-server", "linux-physical-server"];
+const HOSTS: &[&str] =
+    &["evault-agent", "gigavault-server", "dlo-client", "mssql-server", "linux-physical-server"];
 
 fn config(host: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("hosts").join(format!("{host}.toml"))

@@ -26,7 +26,7 @@ use network::{HOST, Network};
 use traffic::Traffic;
 
 /// What the report has to say, as (flow, this host's side, verdict).
-const EXPECTED: [(&str, &str, &str); 5] = [
+const EXPECTED: &[(&str, &str, &str)] = &[
     ("agent-2548", "server", "ok"),
     ("agent-50051", "server", "blocked"),
     ("mssql-vdi-11113", "client", "ok"),
@@ -114,7 +114,7 @@ fn missing(said: &[Said]) -> Vec<(&'static str, &'static str, &'static str)> {
     let is_said = |&(flow, side, verdict): &(&str, &str, &str)| {
         said.iter().any(|seen| seen.flow == flow && seen.side == side && seen.verdict == verdict)
     };
-    EXPECTED.into_iter().filter(|expected| !is_said(expected)).collect()
+    EXPECTED.iter().copied().filter(|expected| !is_said(expected)).collect()
 }
 
 /// Leaves everything running until Enter or Ctrl-C.
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn the_demo_shows_only_what_the_report_says() {
         let mut said: Vec<Said> = EXPECTED
-            .into_iter()
-            .map(|(flow, side, verdict)| Said {
+            .iter()
+            .map(|&(flow, side, verdict)| Said {
                 flow: flow.to_owned(),
                 side: side.to_owned(),
                 verdict: verdict.to_owned(),

@@ -18,7 +18,7 @@ pub(crate) const CLUSTER: &str = "bf-demo-cluster";
 pub(crate) const CLIENT: &str = "bf-demo-client";
 
 /// How the machines are joined, and what the backup host's firewall drops.
-const STEPS: [&str; 17] = [
+const STEPS: &[&str] = &[
     "ip netns add bf-demo-host",
     "ip netns add bf-demo-cluster",
     "ip netns add bf-demo-client",

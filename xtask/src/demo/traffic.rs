@@ -13,7 +13,7 @@ use super::network::{CLIENT, CLUSTER, HOST, spawn_in};
 use crate::stop::Stop;
 
 /// Who connects to whom, and at which port.
-const FLOWS: [(&str, &str, &str); 5] = [
+const FLOWS: &[(&str, &str, &str)] = &[
     (CLUSTER, HOST, "10.20.0.10:2548"),
     (CLUSTER, HOST, "10.20.0.10:50051"),
     (HOST, CLUSTER, "10.20.0.20:11113"),
@@ -38,7 +38,7 @@ impl Traffic {
     /// Starts a listener and a client for each flow.
     pub(crate) fn start(stop: &Stop) -> Self {
         let mut threads = Vec::new();
-        for (client, server, address) in FLOWS {
+        for &(client, server, address) in FLOWS {
             let stop_listening = stop.clone();
             threads.push(spawn_in(server, move || listen(address, &stop_listening)));
             let stop_connecting = stop.clone();

@@ -1,7 +1,7 @@
 //! What a machine lacks, and what to do about it: no program is run here.
 
 /// Programs, and Debian's packages that have them.
-const TOOLS: [(&str, &str); 20] = [
+const TOOLS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("tc", "iproute2"),
     ("nft", "nftables"),
@@ -68,8 +68,8 @@ impl Found {
 
 /// The packages whose programs are not there, each once.
 pub(super) fn missing_packages(is_there: impl Fn(&str) -> bool) -> Vec<String> {
-    let missing = TOOLS.into_iter().filter(|(tool, _)| !is_there(tool));
-    let mut packages: Vec<String> = missing.map(|(_, package)| package.to_owned()).collect();
+    let missing = TOOLS.iter().filter(|(tool, _)| !is_there(tool));
+    let mut packages: Vec<String> = missing.map(|(_, package)| (*package).to_owned()).collect();
     packages.dedup();
     packages
 }

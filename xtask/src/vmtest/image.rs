@@ -15,7 +15,7 @@ use crate::command::{in_group, output, path, program, root, run as execute, targ
 const INIT: &str = include_str!("init.sh");
 
 /// What the tests run, but for what busybox has and does the same way.
-const TOOLS: [&str; 15] = [
+const TOOLS: &[&str] = &[
     "ethtool",
     "ip",
     "iptables-legacy",

@@ -38,8 +38,8 @@ const PACKAGE: &str = "linux-image-cloud-amd64";
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Modules that the tests may take, and those below them that none does.
-const MODULES: [&str; 5] = ["net", "lib", "crypto", "arch", "drivers/net"];
-const LEFT_OUT: [&str; 21] = [
+const MODULES: &[&str] = &["net", "lib", "crypto", "arch", "drivers/net"];
+const LEFT_OUT: &[&str] = &[
     "drivers/net/can",
     "drivers/net/ethernet",
     "drivers/net/hyperv",

@@ -30,7 +30,7 @@ use said::Said;
 use verified::Counts;
 
 /// Programs, and Debian's packages that have them.
-const PACKAGES: [(&str, &str); 7] = [
+const PACKAGES: &[(&str, &str)] = &[
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("busybox", "busybox-static"),
     ("cpio", "cpio"),
@@ -69,7 +69,7 @@ impl Options {
 /// Boots the kernels and runs the scenarios in each.
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let kernels = chosen(&options.kernels)?;
-    setup::ensure_packages(&PACKAGES)?;
+    setup::ensure_packages(PACKAGES)?;
     let folder = target().join("vmtest");
     let fetched: Vec<Fetched> =
         kernels.into_iter().map(|kernel| kernel.fetch(&folder)).collect::<Result<_, _>>()?;

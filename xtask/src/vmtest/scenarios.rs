@@ -4,7 +4,7 @@ use super::Options;
 
 /// Counts; devices on devices, each packet counted once; drops of this host's firewall, no listener, no answer;
 /// restarts with pinned maps.
-const CORE: [&str; 13] = [
+const CORE: &[&str] = &[
     "wire_counts::",
     "datagrams::",
     "frames::",
@@ -21,7 +21,7 @@ const CORE: [&str; 13] = [
 ];
 
 /// Besides.
-const MORE: [&str; 10] = [
+const MORE: &[&str] = &[
     "answers::",
     "causes::",
     "verdicts::",
@@ -39,7 +39,7 @@ pub(super) fn filters(options: &Options) -> Vec<String> {
     if !options.tests.is_empty() {
         return options.tests.clone();
     }
-    let more = if options.core { &[][..] } else { &MORE };
+    let more = if options.core { &[] } else { MORE };
     CORE.iter().chain(more).map(|filter| (*filter).to_owned()).collect()
 }
 

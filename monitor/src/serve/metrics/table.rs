@@ -3,7 +3,7 @@
 use prometheus::proto::MetricType;
 
 /// Name, type and help of every metric.
-pub const METRICS: [(&str, MetricType, &str); 38] = [
+pub const METRICS: &[(&str, MetricType, &str)] = &[
     (
         "backupflow_attempts_total",
         MetricType::COUNTER,
