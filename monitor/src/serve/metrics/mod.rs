@@ -68,6 +68,7 @@ impl Families {
                 write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{lines}")?;
             }
         }
+        debug_assert!(self.0.is_empty(), "not in METRICS: {:?}", self.0.keys());
         Ok(())
     }
 
