@@ -122,9 +122,14 @@ pub(crate) fn ensure_cargo_tool(tool: &str, version: &str) -> anyhow::Result<()>
         return Ok(());
     }
     println!("setup: building {tool} {version}, which takes some minutes");
-    let words = ["cargo", "install", tool, "--version", version, "--locked", "--quiet"];
-    // Outside the workspace, whose settings are not the tool's.
-    execute(in_group(&words).current_dir("/").env_remove("RUSTC_BOOTSTRAP"))
+    let words = ["cargo", "install", tool, "--version", version, "--locked", "--quiet", "--debug"];
+    // Outside the workspace, whose settings are not the tool's. Optimizing takes longer than the tools ever run.
+    execute(
+        in_group(&words)
+            .current_dir("/")
+            .env_remove("RUSTC_BOOTSTRAP")
+            .env("CARGO_PROFILE_DEV_DEBUG", "false"),
+    )
 }
 
 /// Gets Debian's packages of programs that are not there.
