@@ -102,7 +102,11 @@ enum Task {
     /// Build the packages: a `.deb` and an `.rpm`, into `target/dist`.
     Dist,
     /// Install, run, upgrade and remove the packages in a container with systemd, as root.
-    PackagesTest,
+    PackagesTest {
+        /// The release of Debian in it; the default is the oldest that the packages are for.
+        #[arg(long, default_value = "bookworm")]
+        suite: String,
+    },
     /// Run the tests with real packets on Debian's kernels, from the oldest supported one to the newest, in QEMU.
     Vmtest(vmtest::Options),
     /// Check the house rules.
@@ -132,7 +136,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Miri { toolchain } => miri::run(toolchain),
         Task::Fleet { hosts, minutes } => fleet::run(*hosts, *minutes),
         Task::Dist => dist::run(),
-        Task::PackagesTest => packages::run(),
+        Task::PackagesTest { suite } => packages::run(suite),
         Task::Vmtest(options) => vmtest::run(options),
         Task::Tidy => tidy::run(),
     }

@@ -43,7 +43,7 @@ metric() { curl --silent http://127.0.0.1:10150/metrics | awk -v name="$1" '$1 =
 show() { systemctl show --value --property "$1" backupflow; }
 process() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$(show MainPID)/status"; }
 send() { ip netns exec peer bash -c "for ((i = 0; i < $1; i++)); do echo x > /dev/udp/10.20.0.1/32006; sleep ${2:-0}; done"; }
-connect() { ip netns exec peer nc -z -w 1 10.20.0.1 50051; }
+connect() { ip netns exec peer nc -z -w 1 -s "${1:-10.20.0.2}" 10.20.0.1 50051; }
 # The last line of the log on a flow, by a field.
 told() { journalctl -b -u backupflow -o json BACKUPFLOW_FLOW=agent-50051 | tail -n 1 | jq -r ".$1"; }
 
@@ -61,6 +61,7 @@ ip link add name eth0 type veth peer name eth0 netns "$(ip netns add peer && ech
 ip address add 10.20.0.1/24 dev eth0
 ip link set eth0 up
 ip -n peer address add 10.20.0.2/24 dev eth0
+ip -n peer address add 10.20.0.3/24 dev eth0
 ip -n peer link set eth0 up
 
 step "install: nothing runs before it is configured, and a start says what is missing"
@@ -135,7 +136,8 @@ until_is "its metric" 1 metric backupflow_config_last_reload_successful
 is "datagrams" 100 "$(counted)"
 
 step "restart: the counts go on, and what fails goes on failing"
-connect && fail "something listens"
+# By a peer of which nothing has worked: else the flow would work in part.
+connect 10.20.0.3 && fail "something listens"
 until_is "no listener" "refused no-listener" said
 for _ in 1 2; do
     systemctl restart backupflow
@@ -171,12 +173,16 @@ send 50
 until_is "datagrams" $((after + 50)) counted
 holds_three_rights
 
-step "bpffs that is gone: it starts, says so, and counts from zero"
+step "bpffs that is gone: it starts, says so, knows what failed from its state, and counts from zero without that too"
 systemctl stop backupflow
 mv /usr/lib/tmpfiles.d/backupflow.conf /tmp/
 mkdir /tmp/pins && mount --move /sys/fs/bpf /tmp/pins 2> /dev/null || umount --lazy /sys/fs/bpf
 systemctl start backupflow || fail "it does not start"
 journalctl -b -u backupflow | grep -q 'bpffs: not mounted; without it: counts begin at zero' || fail "no word of it"
+is "datagrams" $((after + 50)) "$(counted)"
+systemctl stop backupflow
+rm /var/lib/backupflow/state.json
+systemctl start backupflow || fail "it does not start"
 is "datagrams" 0 "$(counted)"
 systemctl stop backupflow
 mount -t bpf -o mode=700 none /sys/fs/bpf

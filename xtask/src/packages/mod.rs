@@ -21,8 +21,7 @@ use crate::{
 const TOOLS: [(&str, &str); 3] =
     [("systemd-nspawn", "systemd-container"), ("mmdebstrap", "mmdebstrap"), ("lintian", "lintian")];
 
-/// The oldest Debian that the packages are for, and what the tests take there.
-const SUITE: &str = "bookworm";
+/// What the tests take in the container.
 const INSIDE: &str =
     "--include=systemd,systemd-sysv,dbus,iproute2,nftables,netcat-openbsd,curl,jq,procps,rpm";
 
@@ -102,6 +101,8 @@ impl Machine {
         let console = in_group(&words)
             .arg("/dev/null")
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
+            // The hooks of the root cgroup see all of the machine, and are not attached where only a part is visible.
+            .env("SYSTEMD_NSPAWN_USE_CGNS", "0")
             .output()
             .context("cannot run systemd-nspawn")?;
         fs::read_to_string(self.0.join("packages/log")).with_context(|| {
@@ -126,14 +127,14 @@ fn folder() -> PathBuf {
     target().join("packages-test")
 }
 
-/// Builds the packages and tries them.
-pub(crate) fn run() -> anyhow::Result<()> {
+/// Builds the packages and tries them on a release of Debian.
+pub(crate) fn run(suite: &str) -> anyhow::Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "a container takes root: run it as root");
     setup::ensure_packages(&TOOLS)?;
     dist::run()?;
-    let (old, new) = (dist::deb("1")?, dist::deb("2")?);
-    let (old_rpm, new_rpm) = (dist::rpm("1")?, dist::rpm("2")?);
-    let base = base()?;
+    let (old, old_rpm) = (dist::deb("1")?, dist::rpm("1")?);
+    let (new, new_rpm) = (dist::deb("2")?, dist::rpm("2")?);
+    let base = base(suite)?;
     let log = Machine::unpack(&base, [&old, &new, &old_rpm, &new_rpm])?.boot()?;
     fs::remove_file(new)?;
     fs::remove_file(new_rpm)?;
@@ -163,14 +164,14 @@ fn core_scenarios() -> anyhow::Result<()> {
 }
 
 /// The files of a Debian, fetched once.
-fn base() -> anyhow::Result<PathBuf> {
-    let base = folder().join(format!("{SUITE}.tar"));
+fn base(suite: &str) -> anyhow::Result<PathBuf> {
+    let base = folder().join(format!("{suite}.tar"));
     if !base.exists() {
-        println!("packages-test: fetching Debian {SUITE}");
+        println!("packages-test: fetching Debian {suite}");
         fs::create_dir_all(folder())?;
         // Whole or not at all.
         let part = folder().join("part.tar");
-        output(in_group(&["mmdebstrap", "--variant=minbase", INSIDE, SUITE]).arg(&part))?;
+        output(in_group(&["mmdebstrap", "--variant=minbase", INSIDE, suite]).arg(&part))?;
         fs::rename(part, &base)?;
     }
     Ok(base)
