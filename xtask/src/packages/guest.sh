@@ -47,6 +47,19 @@ connect() { ip netns exec peer nc -z -w 1 -s "${1:-10.20.0.2}" 10.20.0.1 50051; 
 # The last line of the log on a flow, by a field.
 told() { journalctl -b -u backupflow -o json BACKUPFLOW_FLOW=agent-50051 | tail -n 1 | jq -r ".$1"; }
 
+# What the documents, units and the config point to is there.
+points_to_what_is_there() {
+    local named place
+    named=$(grep -rhoE '/usr/share/(doc/)?backupflow/[[:alnum:]/._-]*[[:alnum:]]' /usr/share/doc/backupflow \
+        /etc/backupflow/config.toml /usr/lib/systemd/system/backupflow.* | sort -u)
+    [ "$(wc -l <<< "$named")" -ge 5 ] || fail "few places are named: $named"
+    for place in $named /usr/share/doc/backupflow/{CHANGELOG.md,web.example.toml,runbooks/no-listener.md} \
+        /usr/share/man/man5/backupflow-config.5.gz; do
+        [ -e "$place" ] || fail "$place is named, and not there"
+    done
+    [ ! -e /usr/share/backupflow/grafana/render ] || fail "what only developers need is there"
+}
+
 # bpf, perfmon and net_admin.
 readonly RIGHTS=000000c000001000
 holds_three_rights() {
@@ -69,6 +82,7 @@ dpkg --install /packages/backupflow_*-1_amd64.deb > /dev/null || fail "dpkg"
 is "enabled" disabled "$(systemctl is-enabled backupflow)"
 is "running" inactive "$(systemctl is-active backupflow)"
 is "the place for counts" backupflow "$(stat --format %U /sys/fs/bpf/backupflow)"
+points_to_what_is_there
 systemctl start backupflow 2> /dev/null && fail "it started without a config"
 journalctl -b -u backupflow | grep -q 'no system is configured' || fail "no word of the config"
 is "starts" 0 "$(show NRestarts)"
@@ -215,6 +229,7 @@ rpm --install --nodeps /packages/backupflow-*-1.x86_64.rpm || fail "rpm"
 is "enabled" disabled "$(systemctl is-enabled backupflow)"
 is "running" inactive "$(systemctl is-active backupflow)"
 is "the place for counts" backupflow "$(stat --format %U /sys/fs/bpf/backupflow)"
+points_to_what_is_there
 cp /packages/config.toml /etc/backupflow/
 systemctl enable --now --quiet backupflow || fail "it does not start"
 holds_three_rights

@@ -1,33 +1,28 @@
 //! `dist`: the packages, a `.deb` and an `.rpm`. What is in them stands in `monitor/Cargo.toml`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+mod stage;
+
+use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 
 use crate::{
-    command::{in_group, is_there, output, program, root, run as execute, target},
-    notices, setup,
+    command::{in_group, is_there, output, program, run as execute, target},
+    setup,
 };
 
 /// What packs, and its version.
 const TOOLS: [(&str, &str); 2] = [("cargo-deb", "3.8.0"), ("cargo-generate-rpm", "0.21.1")];
 
-/// Folders that are packed once they are there, into `/usr/share/backupflow`.
-const SHARED: [&str; 3] = ["alertmanager", "grafana", "prometheus"];
-
-const MAINTAINER: &str = "backupflow developers <backupflow@users.noreply.github.com>";
-
 /// Builds both packages and checks them.
 pub(crate) fn run() -> anyhow::Result<()> {
     setup::ensure()?;
+    setup::ensure_packages(&[("pandoc", "pandoc")])?;
     for (tool, version) in TOOLS {
         setup::ensure_cargo_tool(tool, version)?;
     }
     execute(&mut in_group(&["cargo", "build", "--release", "--package", "monitor"]))?;
-    stage()?;
+    stage::write()?;
     let deb = deb("1")?;
     rpm("1")?;
     if is_there("lintian") {
@@ -72,48 +67,6 @@ fn version() -> anyhow::Result<String> {
     let described = output(&mut program(&["cargo", "pkgid", "--package", "monitor"]))?;
     let version = described.trim().rsplit(['#', '@']).next();
     version.map(str::to_owned).context("cargo does not say which version this is")
-}
-
-/// Writes what is made for the packages: manual pages, completions, the changelog, the licences
-/// of what is built in, and shared files.
-fn stage() -> anyhow::Result<()> {
-    let stage = target().join("release/package");
-    if stage.exists() {
-        fs::remove_dir_all(&stage)?;
-    }
-    let words = ["cargo", "run", "--quiet", "--release", "--package", "monitor", "--example"];
-    execute(in_group(&words).arg("manuals").arg("--").arg(&stage))?;
-    let share = stage.join("share");
-    fs::create_dir_all(share.join("systemd"))?;
-    for (from, to) in [
-        ("docs/config.example.toml", "config.example.toml"),
-        ("deploy/systemd/socket-only.conf", "systemd/socket-only.conf"),
-    ] {
-        fs::copy(root().join(from), share.join(to)).context(from)?;
-    }
-    for name in SHARED {
-        let from = root().join("deploy").join(name);
-        if from.exists() {
-            execute(in_group(&["cp", "--recursive"]).arg(from).arg(&share))?;
-        }
-    }
-    fs::write(stage.join("notices"), notices::text()?)?;
-    let date = output(&mut program(&["git", "log", "-1", "--format=%aD"]))?;
-    let version = version()?;
-    let text = format!(
-        "backupflow ({version}-1) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- {MAINTAINER}  {date}",
-    );
-    fs::write(stage.join("changelog"), text)?;
-    let mut compress = in_group(&["gzip", "-9", "--no-name"]);
-    compress
-        .args([stage.join("changelog"), stage.join("notices")])
-        .args(files(&stage.join("man"))?);
-    execute(&mut compress)
-}
-
-fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    entries.map(|entry| Ok(entry?.path())).collect()
 }
 
 /// The glibc that the program asks for.
