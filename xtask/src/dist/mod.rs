@@ -41,6 +41,13 @@ pub(crate) fn folder() -> PathBuf {
     target().join("dist")
 }
 
+/// From here on, packages have another first config than before: what an upgrade may stumble over.
+pub(crate) fn change_first_config() -> anyhow::Result<()> {
+    let file = stage::folder().join("share/config.toml");
+    let text = fs::read_to_string(&file)?;
+    fs::write(file, text + "# Another one.\n").context("the first config")
+}
+
 /// Packs what is built as a `.deb` of a revision.
 pub(crate) fn deb(revision: &str) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(folder())?;

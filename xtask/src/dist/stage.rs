@@ -15,13 +15,14 @@ use crate::{
 };
 
 /// Files and folders of the repository, and which folder they go to.
-const COPIED: [(&str, &str); 11] = [
+const COPIED: [(&str, &str); 12] = [
     ("README.md", "doc"),
     ("SECURITY.md", "doc"),
     ("CHANGELOG.md", "doc"),
     ("ARCHITECTURE.md", "doc"),
     ("CONTRIBUTING.md", "doc"),
     ("docs/.", "doc"),
+    ("deploy/config.toml", "share"),
     ("docs/config.example.toml", "share"),
     ("deploy/systemd/socket-only.conf", "share/systemd"),
     ("deploy/prometheus", "share"),

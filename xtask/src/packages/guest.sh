@@ -47,11 +47,14 @@ connect() { ip netns exec peer nc -z -w 1 -s "${1:-10.20.0.2}" 10.20.0.1 50051; 
 # The last line of the log on a flow, by a field.
 told() { journalctl -b -u backupflow -o json BACKUPFLOW_FLOW=agent-50051 | tail -n 1 | jq -r ".$1"; }
 
+# As unattended upgrades do it: nobody is there to answer a question.
+unattended() { DEBIAN_FRONTEND=noninteractive "$@" < /dev/null > /tmp/said 2>&1 || fail "$*: $(cat /tmp/said)"; }
+conffiles() { dpkg-query --show --showformat '${Conffiles}' backupflow | sed '/^$/d; s/^ //'; }
 # What the documents, units and the config point to is there.
 points_to_what_is_there() {
     local named place
     named=$(grep -rhoE '/usr/share/(doc/)?backupflow/[[:alnum:]/._-]*[[:alnum:]]' /usr/share/doc/backupflow \
-        /etc/backupflow/config.toml /usr/lib/systemd/system/backupflow.* | sort -u)
+        /usr/share/backupflow/config.toml /usr/lib/systemd/system/backupflow.* | sort -u)
     [ "$(wc -l <<< "$named")" -ge 5 ] || fail "few places are named: $named"
     for place in $named /usr/share/doc/backupflow/{CHANGELOG.md,web.example.toml,runbooks/no-listener.md} \
         /usr/share/man/man5/backupflow-config.5.gz; do
@@ -82,6 +85,8 @@ dpkg --install /packages/backupflow_*-1_amd64.deb > /dev/null || fail "dpkg"
 is "enabled" disabled "$(systemctl is-enabled backupflow)"
 is "running" inactive "$(systemctl is-active backupflow)"
 is "the place for counts" backupflow "$(stat --format %U /sys/fs/bpf/backupflow)"
+is "files that an upgrade could ask about" "" "$(conffiles)"
+cmp /usr/share/backupflow/config.toml /etc/backupflow/config.toml || fail "another first config"
 points_to_what_is_there
 systemctl start backupflow 2> /dev/null && fail "it started without a config"
 journalctl -b -u backupflow | grep -q 'no system is configured' || fail "no word of the config"
@@ -171,14 +176,16 @@ send 10
 until_is "datagrams" 120 counted
 holds_three_rights
 
-step "upgrade under traffic: the counts go on"
+step "unattended upgrade under traffic, with another first config: the counts go on, the user's config stays"
 main=$(show MainPID)
 send 200 0.02 &
 sender=$!
 until_is "traffic" true eval '[ "$(counted)" -gt 130 ] && echo true'
 before=$(counted)
-dpkg --install /packages/backupflow_*-2_amd64.deb > /dev/null || fail "dpkg"
+unattended dpkg --install /packages/backupflow_*-2_amd64.deb
 wait $sender
+cmp /usr/share/backupflow/config.toml /etc/backupflow/config.toml > /dev/null && fail "the first config is the same"
+cmp /packages/config.toml /etc/backupflow/config.toml || fail "the config is another"
 [ "$(show MainPID)" != "$main" ] || fail "the old program runs on"
 after=$(settled)
 echo "   $before when it began, $after of 320 after it"
@@ -217,10 +224,28 @@ step "remove: it ends, and the kernel keeps nothing; purge: nor do the directori
 dpkg --remove backupflow > /dev/null 2>&1 || fail "dpkg"
 pgrep backupflow && fail "it still runs"
 [ ! -e /sys/fs/bpf/backupflow ] || fail "counts are left"
-[ -e /etc/backupflow/config.toml ] || fail "the config is gone"
+cmp /packages/config.toml /etc/backupflow/config.toml || fail "the config is gone"
 dpkg --purge backupflow > /dev/null 2>&1 || fail "dpkg"
-[ ! -e /etc/backupflow/config.toml ] || fail "the config is left"
+[ ! -e /etc/backupflow ] || fail "the config is left"
 [ ! -e /var/lib/backupflow ] || fail "the state is left"
+
+step "unattended upgrade from a package that had the config as a conffile: the user's stays"
+old=/tmp/old
+dpkg-deb --raw-extract /packages/backupflow_*-1_amd64.deb $old
+sed -i 's/^\(Version: .*\)-1$/\1-0/' $old/DEBIAN/control
+echo /etc/backupflow/config.toml > $old/DEBIAN/conffiles
+install -D --mode=644 /usr/share/doc/dpkg/copyright $old/etc/backupflow/config.toml
+dpkg-deb -Znone --build --root-owner-group $old /packages/old.deb > /dev/null || fail "dpkg-deb"
+unattended dpkg --install /packages/old.deb
+is "its conffiles" /etc/backupflow/config.toml "$(conffiles | cut -d' ' -f1)"
+cp /packages/config.toml /etc/backupflow/
+unattended dpkg --install /packages/backupflow_*-2_amd64.deb
+is "its state" "install ok installed" "$(dpkg-query --show --showformat '${Status}' backupflow)"
+cmp /packages/config.toml /etc/backupflow/config.toml || fail "the config is another"
+is "files beside it" config.toml "$(ls /etc/backupflow)"
+conffiles | grep -q ' obsolete$' || fail "dpkg still takes it for a conffile: $(conffiles)"
+dpkg --purge backupflow > /dev/null 2>&1 || fail "dpkg"
+[ ! -e /etc/backupflow ] || fail "the config is left"
 
 step "rpm: its scripts at install, upgrade and removal, as Debian's rpm runs them"
 userdel backupflow
@@ -236,7 +261,9 @@ holds_three_rights
 send 100
 until_is "datagrams" 100 counted
 main=$(show MainPID)
-rpm --upgrade --nodeps /packages/backupflow-*-2.x86_64.rpm || fail "rpm"
+unattended rpm --upgrade --nodeps /packages/backupflow-*-2.x86_64.rpm
+cmp /packages/config.toml /etc/backupflow/config.toml || fail "the config is another"
+cmp /usr/share/backupflow/config.toml /etc/backupflow/config.toml.rpmnew || fail "the new one is not beside it"
 [ "$(show MainPID)" != "$main" ] || fail "the old program runs on"
 is "enabled" enabled "$(systemctl is-enabled backupflow)"
 send 10

@@ -133,6 +133,7 @@ pub(crate) fn run(suite: &str) -> anyhow::Result<()> {
     setup::ensure_packages(&TOOLS)?;
     dist::run()?;
     let (old, old_rpm) = (dist::deb("1")?, dist::rpm("1")?);
+    dist::change_first_config()?;
     let (new, new_rpm) = (dist::deb("2")?, dist::rpm("2")?);
     let base = base(suite)?;
     let log = Machine::unpack(&base, [&old, &new, &old_rpm, &new_rpm])?.boot()?;
