@@ -82,9 +82,15 @@ fn describe(command: &Command) -> String {
 
 /// Where programs are looked for, these folders first.
 pub(crate) fn path(first: &[&str]) -> OsString {
-    let usual = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&usual).chain(SYSTEM.map(PathBuf::from));
-    let folders = first.iter().map(PathBuf::from).chain(folders);
+    extended(env::var_os("PATH").unwrap_or_default(), first)
+}
+
+/// What is there already is not added again: a build by hand has the same path then, and nothing is built twice
+/// (`monitor/build.rs` looks for its tools there).
+fn extended(usual: OsString, first: &[&str]) -> OsString {
+    let own: Vec<PathBuf> = env::split_paths(&usual).collect();
+    let system = SYSTEM.map(PathBuf::from).into_iter().filter(|folder| !own.contains(folder));
+    let folders = first.iter().map(PathBuf::from).chain(own.clone()).chain(system);
     env::join_paths(folders).unwrap_or(usual)
 }
 
@@ -125,6 +131,13 @@ mod tests {
     fn a_checkout_that_was_copied_works_on_itself() {
         assert_eq!(root_of(Some("/copied/xtask".into())), PathBuf::from("/copied"));
         assert_eq!(root_of(None), root());
+    }
+
+    #[test]
+    fn folders_of_the_system_are_searched_and_added_once() {
+        let path = |usual: &str, first: &[&str]| extended(usual.into(), first);
+        assert_eq!(path("/bin", &["/a"]), "/a:/bin:/usr/sbin:/sbin");
+        assert_eq!(path("/sbin:/bin:/usr/sbin", &[]), "/sbin:/bin:/usr/sbin");
     }
 
     #[test]
