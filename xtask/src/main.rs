@@ -1,4 +1,4 @@
-//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|scenarios|judges|fuzz|miri|fleet|dist|packages-test|vmtest|tidy`.
+//! What a contributor runs: `cargo xtask setup|demo|test|bench|soak|scenarios|judges|fuzz|miri|fleet|dist|packages-test|image-test|vmtest|tidy`.
 
 #![expect(clippy::print_stdout, reason = "these are commands for a terminal")]
 
@@ -9,6 +9,7 @@ mod demo;
 mod dist;
 mod fleet;
 mod fuzz;
+mod image;
 mod judges;
 mod miri;
 mod notices;
@@ -107,6 +108,8 @@ enum Task {
         #[arg(long, default_value = "bookworm")]
         suite: String,
     },
+    /// Build the container image and run it, as root.
+    ImageTest,
     /// Run the tests with real packets on Debian's kernels, from the oldest supported one to the newest, in QEMU.
     Vmtest(vmtest::Options),
     /// Check the house rules.
@@ -137,6 +140,7 @@ fn run(task: &Task) -> anyhow::Result<()> {
         Task::Fleet { hosts, minutes } => fleet::run(*hosts, *minutes),
         Task::Dist => dist::run(),
         Task::PackagesTest { suite } => packages::run(suite),
+        Task::ImageTest => image::run(),
         Task::Vmtest(options) => vmtest::run(options),
         Task::Tidy => tidy::run(),
     }
