@@ -23,7 +23,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod web;
-mod words;
+pub(crate) mod words;
 mod written;
 
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ pub use self::daemon::{Kernel, State, Status, Web};
 pub use self::fault::{Fault, Faults};
 pub use self::file::{endpoint, load};
 pub use self::peer::Peer;
+pub(crate) use self::presence::matches;
 pub use self::presence::{Due, Presence};
 pub use self::probe::Probe;
 pub use self::schedule::Schedule;

@@ -53,7 +53,7 @@ impl Presence {
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for any text, the empty one too.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;
     };

@@ -1,8 +1,11 @@
 //! `catalog`: the documented flows.
 
 mod export;
+mod ids;
 mod list;
+mod roles;
 mod show;
+mod table;
 
 use std::{fmt::Write as _, process::ExitCode};
 
@@ -21,9 +24,18 @@ pub(super) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// List the roles that a machine can have, and what each of them is.
+    Roles {
+        /// Only this product.
+        #[arg(long, value_parser = ids::PRODUCTS, hide_possible_values = true)]
+        product: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Show all that is known of a flow, and where the documents say so.
     Show {
-        /// Id of the flow, or `product/flow`.
+        /// Id of the flow, or `product/flow`; `*` stands for any text.
+        #[arg(value_parser = ids::FLOWS, hide_possible_values = true)]
         flow: String,
         #[command(flatten)]
         output: Output,
@@ -42,6 +54,7 @@ pub(super) enum Command {
 pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List { filter, output } => list::run(&filter, output.format),
+        Command::Roles { product, output } => roles::run(product.as_deref(), output.format),
         Command::Show { flow, output } => show::run(&flow, output.format),
         Command::Lint { output } => lint(output.format),
         Command::Facts => facts(),

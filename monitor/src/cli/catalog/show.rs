@@ -1,23 +1,29 @@
 //! `catalog show`: all that is known of a flow.
 
-use std::{fmt::Write as _, process::ExitCode};
+use std::{collections::BTreeSet, fmt::Write as _, process::ExitCode};
 
 use anyhow::bail;
 use catalog::{AddressKind, Flow, Moment, Product, Source};
 use serde_json::json;
 
-use super::{Format, output, ports};
+use super::{Format, ids, output, ports};
+use crate::config::{matches, words};
 
 pub(super) fn run(wanted: &str, format: Format) -> anyhow::Result<ExitCode> {
     let (product, id) = wanted.split_once('/').map_or((None, wanted), |(p, f)| (Some(p), f));
-    let found: Vec<(&Product, &Flow)> = catalog::bundled()
-        .products
-        .iter()
-        .filter(|candidate| product.is_none_or(|product| product == candidate.id))
-        .filter_map(|product| Some((product, product.flow(id)?)))
-        .collect();
+    let products = ids::products(catalog::bundled(), product)?;
+    let flows = |product: &&'static Product| {
+        let product = *product;
+        product.flows.iter().map(move |flow| (product, flow))
+    };
+    let all = || products.iter().flat_map(flows);
+    let found: Vec<(&Product, &Flow)> = all().filter(|(_, flow)| matches(id, &flow.id)).collect();
     if found.is_empty() {
-        bail!("no flow {wanted}: `backupflow catalog list` shows all");
+        let known: BTreeSet<&str> = all().map(|(_, flow)| flow.id.as_str()).collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        let help = words::suggestion(id, &known);
+        let help = help.as_deref().unwrap_or("`backupflow catalog list` shows all");
+        bail!("no flow {wanted}: {help}");
     }
     if format == Format::Json {
         let flows: Vec<_> = found
