@@ -32,6 +32,10 @@ fn without_numbers(text: &str) -> String {
         let mut before = "";
         let words: Vec<&str> = line.split(' ').collect();
         for (index, word) in words.iter().enumerate() {
+            // How wide a column is depends on the numbers.
+            if word.is_empty() && before == "ago" {
+                continue;
+            }
             if index > 0 {
                 plain.push(' ');
             }

@@ -184,16 +184,13 @@ fn table(report: &Report) -> Table {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(["FLOW", "PORT", "SIDE", "PEERS", "VERDICT", "SEEN"]);
+        .set_header(["FLOW", "PORT", "SIDE", "PEERS", "VERDICT", "LAST WORKED", "LAST PACKET"]);
     let mut system = None;
     for expectation in &report.expectations {
         if system != Some(&expectation.system) {
             system = Some(&expectation.system);
             table.add_row([format!("[{}]", expectation.system)]);
         }
-        let seen = expectation.last_seen.map_or("never".to_owned(), |at| {
-            format!("{} ago", age(report.taken.duration_since(at)))
-        });
         table.add_row([
             expectation.flow.clone(),
             format!("{}/{}", expectation.ports.join(","), expectation.transports.join(",")),
@@ -207,7 +204,8 @@ fn table(report: &Report) -> Table {
                 }
             },
             expectation.verdict.to_string(),
-            seen,
+            ago(expectation.last_success, report.taken),
+            ago(expectation.last_seen, report.taken),
         ]);
     }
     table
@@ -282,6 +280,11 @@ fn names(out: &mut String, report: &Report, zone: &TimeZone) {
 /// A moment and how long ago it was.
 pub fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     format!("{} ({} ago)", clock(at, zone), age(now.duration_since(at)))
+}
+
+/// How long ago it was, if it ever was.
+pub fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
+    at.map_or("never".to_owned(), |at| format!("{} ago", age(now.duration_since(at))))
 }
 
 /// A moment as clocks of a zone show it.
