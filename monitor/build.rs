@@ -1,8 +1,8 @@
-//! Compiles the kernel programs, so that the daemon carries their object.
+//! Compiles the kernel programs, so that the daemon carries their object, and has it carry the runbooks.
 
 #![expect(clippy::disallowed_methods, reason = "a build asks the toolchain what it has")]
 
-use std::{path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 use aya_build::{Package, Toolchain, build_ebpf};
@@ -16,6 +16,7 @@ const TOOLCHAINS: [(&str, &str); 2] = [
 
 fn main() -> Result<()> {
     println!("cargo:rerun-if-env-changed=PATH");
+    runbooks().context("listing the runbooks")?;
     if Command::new("bpf-linker").arg("--version").output().is_err() {
         bail!("bpf-linker is not installed: run `cargo xtask setup` once");
     }
@@ -25,6 +26,21 @@ fn main() -> Result<()> {
     let package =
         Package { name: "monitor-ebpf", root_dir: "../monitor-ebpf", ..Default::default() };
     build_ebpf([package], Toolchain::Custom(toolchain)).context("compiling the kernel programs")
+}
+
+/// Writes an array of the runbooks, each with its name and its text.
+fn runbooks() -> Result<()> {
+    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../docs/runbooks");
+    println!("cargo:rerun-if-changed={}", folder.display());
+    let mut pages = Vec::new();
+    for file in fs::read_dir(&folder)? {
+        let path = file?.path();
+        let name = path.file_stem().unwrap_or_default();
+        pages.push(format!("({name:?}, include_str!({path:?})),\n"));
+    }
+    pages.sort();
+    let list = Path::new(&env::var("OUT_DIR")?).join("runbooks.rs");
+    Ok(fs::write(list, format!("[\n{}]\n", pages.concat()))?)
 }
 
 /// Whether rustup knows the toolchain, and it has the part that a build for the kernel needs.

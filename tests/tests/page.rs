@@ -18,7 +18,18 @@ fn page_says_what_is_wrong_on_any_screen_and_asks_for_nothing_else() {
         let expression = format!("document.querySelector('{what}').innerText");
         browser.evaluate(&expression).as_str().unwrap().to_owned()
     };
-    assert!(browser.evaluate("document.title").as_str().unwrap().contains(": 1 discrepancies"));
+    let title = browser.evaluate("document.title");
+    assert!(title.as_str().unwrap().ends_with(": 1 discrepancy – backupflow"), "{title}");
+    let refresh = "document.querySelector('meta[http-equiv=refresh]').content";
+    assert_eq!(browser.evaluate(refresh), "15");
+    let version = concat!(", by backupflow ", env!("CARGO_PKG_VERSION"));
+    assert!(text(&mut browser, "header p").ends_with(version));
+    let first =
+        "[...document.querySelectorAll('dt')].map(name => name.innerText).slice(0, 3).join()";
+    assert_eq!(browser.evaluate(first), "cause,try,what");
+    let columns =
+        "[...document.querySelectorAll('thead th')].map(name => name.innerText).slice(5).join()";
+    assert_eq!(browser.evaluate(columns), "Last worked,Last packet,Traffic, last 10 min");
     let card = text(&mut browser, "article");
     for expected in [
         "REFUSED ibm-backup-recovery: agent-50051, from cluster to this host, port 50051/tcp",
@@ -32,7 +43,7 @@ fn page_says_what_is_wrong_on_any_screen_and_asks_for_nothing_else() {
     let row = "tbody tr:has(.refused)";
     assert!(text(&mut browser, row).starts_with("agent-50051"), "{}", text(&mut browser, row));
     // Every link can be reached by keyboard, in order.
-    for target in ["/api/v1/report", "/metrics"] {
+    for target in ["/runbooks/no-listener.md", "/api/v1/report", "/metrics"] {
         browser.tab();
         assert_eq!(browser.evaluate("document.activeElement.getAttribute('href')"), target);
     }
@@ -43,6 +54,9 @@ fn page_says_what_is_wrong_on_any_screen_and_asks_for_nothing_else() {
     assert_eq!(browser.requests, [PAGE, PAGE]);
     assert_eq!(browser.complaints.len(), 0, "{:?}", browser.complaints);
     drop(browser);
+    let runbook = daemon.ask("/runbooks/no-listener.md", "").unwrap();
+    assert!(runbook.text().starts_with("# no-listener\n"), "{}", runbook.text());
+    assert_eq!(daemon.ask("/runbooks/nothing.md", "").unwrap().status, 404);
 
     let open = Open::new(&pair.peer, &listen(&pair.host, at(HOST4, 50051)), at(HOST4, 50051));
     open.send(1000, 1000);

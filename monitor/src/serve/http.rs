@@ -1,4 +1,4 @@
-//! The pages: `/`, `/metrics`, `/api/v1/report`, `/api/v1/reload`, `/healthz` and `/readyz`.
+//! The pages: `/`, `/runbooks/CAUSE.md`, `/metrics`, `/api/v1/report`, `/api/v1/reload`, `/healthz` and `/readyz`.
 
 use std::{
     io::{self, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -19,6 +19,7 @@ use super::{
     history::History,
     metrics, page,
     pages::{Kind, Pages},
+    runbooks,
     web::WebState,
 };
 use crate::{clock::Clock, report::Report};
@@ -144,6 +145,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/metrics", get(metrics_page))
         .route("/api/v1/report", get(report_page))
         .route("/api/v1/reload", get(reload_page))
+        .route("/runbooks/{file}", get(runbook))
         .route("/healthz", get(health_page))
         .route("/readyz", get(ready_page))
         .with_state(Served { shared, pages: Pages::default() })
@@ -186,6 +188,13 @@ async fn reload_page(State(served): State<Served>) -> Response {
     match serde_json::to_string(&served.shared.reload()) {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn runbook(Path(file): Path<String>) -> Response {
+    match file.strip_suffix(".md").and_then(runbooks::page) {
+        Some(text) => ([(header::X_CONTENT_TYPE_OPTIONS, "nosniff")], text).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

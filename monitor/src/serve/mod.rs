@@ -8,6 +8,7 @@ pub mod metrics;
 mod page;
 mod pages;
 mod passwords;
+mod runbooks;
 mod server;
 mod slots;
 mod socket;

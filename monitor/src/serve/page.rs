@@ -4,7 +4,10 @@
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::history::{History, MINUTES, SAMPLES};
+use super::{
+    history::{History, MINUTES, SAMPLES},
+    runbooks,
+};
 use crate::{
     discrepancy::Verdict,
     report::{
@@ -13,22 +16,27 @@ use crate::{
     },
 };
 
+/// How often a browser asks again, in seconds.
+const REFRESH: u32 = 15;
+
 const STYLE: &str = include_str!("page.css");
 
 /// The page of a report.
 pub(super) fn render(report: &Report, history: &History, zone: &TimeZone) -> String {
     let findings: Vec<Advice> = text::advices(report, zone).collect();
     let blind = text::blind_spots(report);
-    let title = if findings.is_empty() {
-        format!("{}: no discrepancy", report.host)
-    } else {
-        format!("{}: {} discrepancies", report.host, findings.len())
+    let many = match findings.len() {
+        0 => "no discrepancy".to_owned(),
+        1 => "1 discrepancy".to_owned(),
+        many => format!("{many} discrepancies"),
     };
+    let title = format!("{}: {many}", report.host);
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
+                meta http-equiv="refresh" content=(REFRESH);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (title) " – backupflow" }
                 style { (PreEscaped(STYLE)) }
@@ -39,6 +47,7 @@ pub(super) fn render(report: &Report, history: &History, zone: &TimeZone) -> Str
                     p.soft {
                         "as of " (text::clock(report.taken, zone)) ", watched for "
                         (text::age(report.taken.duration_since(report.started)))
+                        ", by backupflow " (env!("CARGO_PKG_VERSION"))
                     }
                     (counts(report))
                 }
@@ -90,13 +99,21 @@ fn counts(report: &Report) -> Markup {
 }
 
 fn card(finding: &Advice) -> Markup {
+    // Neither has lines that go on with it.
+    let is_first = |(name, _): &&(&str, String)| matches!(*name, "cause" | "try");
+    let (first, rest): (Vec<_>, Vec<_>) = finding.lines.iter().partition(is_first);
     html! {
         article.(finding.kind) {
             h3 { span.verdict { (finding.kind) } " " (finding.title) }
             dl {
-                @for (name, text) in &finding.lines {
+                @for (name, text) in first.into_iter().chain(rest) {
                     @if !name.is_empty() { dt { (name) } }
-                    dd.on[name.is_empty()] { (text) }
+                    dd.on[name.is_empty()] {
+                        (text)
+                        @if *name == "cause" && runbooks::page(text).is_some() {
+                            " – " a href=(runbooks::path(text)) { "runbook" }
+                        }
+                    }
                 }
             }
         }
@@ -104,12 +121,18 @@ fn card(finding: &Advice) -> Markup {
 }
 
 fn table(expectations: &[Expectation], report: &Report, history: &History) -> Markup {
+    let traffic = format!("Traffic, last {MINUTES} min");
     html! {
         table {
-            caption { (expectations.first().map_or("", |expectation| &expectation.system)) }
+            @if let Some(Expectation { system, product, .. }) = expectations.first() {
+                caption {
+                    (system)
+                    @if system != product { " " span.soft { "(" (product) ")" } }
+                }
+            }
             thead {
                 tr {
-                    @for name in ["Flow", "Port", "Opened by", "Peers", "Verdict", "Seen", "Traffic"] {
+                    @for name in ["Flow", "Port", "Opened by", "Peers", "Verdict", "Last worked", "Last packet", &traffic] {
                         th scope="col" { (name) }
                     }
                 }
@@ -124,7 +147,6 @@ fn table(expectations: &[Expectation], report: &Report, history: &History) -> Ma
 fn row(expectation: &Expectation, report: &Report, history: &History) -> Markup {
     let Expectation { flow, ports, transports, side, peer_group, verdict, purpose, .. } =
         expectation;
-    let seen = expectation.last_seen.map(|at| text::age(report.taken.duration_since(at)));
     html! {
         tr {
             th scope="row" title=(purpose) { (flow) }
@@ -135,15 +157,14 @@ fn row(expectation: &Expectation, report: &Report, history: &History) -> Markup 
                 @if expectation.peers == PeerSource::Any { " " span.soft { "(any)" } }
             }
             td data-name="Verdict" { span.verdict.(verdict.name()) { (verdict) } }
-            td.number data-name="Seen" {
-                @match &seen { Some(age) => { (age) " ago" } None => "never" }
-            }
-            td data-name="Traffic" { (sparkline(&history.rates(expectation))) }
+            td.number data-name="Last worked" { (text::ago(expectation.last_success, report.taken)) }
+            td.number data-name="Last packet" { (text::ago(expectation.last_seen, report.taken)) }
+            td.traffic data-name="Traffic" { (sparkline(&history.rates(expectation))) }
         }
     }
 }
 
-/// A curve of the throughput, with its maximum in words.
+/// A curve of the throughput, with its maximum.
 fn sparkline(rates: &[u64]) -> Markup {
     const HEIGHT: u64 = 22;
     let most = rates.iter().copied().max().unwrap_or(0);
@@ -164,6 +185,7 @@ fn sparkline(rates: &[u64]) -> Markup {
             title { (label) }
             polyline points=(points.join(" ")) vector-effect="non-scaling-stroke" {}
         }
+        span.soft { "up to " (text::bytes(most)) "/s" }
     }
 }
 
@@ -176,6 +198,7 @@ mod tests {
         let svg = sparkline(&[0, 500, 1000]).into_string();
         assert!(svg.contains("points=\"114,23 116,12 118,1\""), "{svg}");
         assert!(svg.contains("at most 1.0 kB a second in the last 10 minutes"), "{svg}");
+        assert!(svg.ends_with("<span class=\"soft\">up to 1.0 kB/s</span>"), "{svg}");
         assert_eq!(sparkline(&[0, 0]).into_string(), "<span class=\"soft\">none</span>");
     }
 }
