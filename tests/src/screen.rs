@@ -1,4 +1,4 @@
-//! A terminal of 80 columns and 24 rows, by `tmux`.
+//! A terminal of 24 rows, by `tmux`.
 
 use crate::{
     DEADLINE, Namespace,
@@ -13,20 +13,33 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Starts one.
-    pub fn start(namespace: &Namespace, command: &str) -> Self {
+    /// Starts one of so many columns.
+    pub fn start(namespace: &Namespace, command: &str, columns: u16) -> Self {
         let screen = Self { server: namespace.name().to_owned() };
         let net = format!("nsenter --net={} -- {command}", namespace.path().display());
-        run("tmux", &["-L", &screen.server, "new-session", "-d", "-x", "80", "-y", "24", &net]);
+        let columns = columns.to_string();
+        run("tmux", &["-L", &screen.server, "new-session", "-d", "-x", &columns, "-y", "24", &net]);
         screen
     }
 
     /// Waits until the screen shows a text, and gives all of it.
     pub fn shows(&self, expected: &str) -> String {
         until(&format!("{expected:?} on the screen"), DEADLINE, || {
-            let shown = run("tmux", &["-L", &self.server, "capture-pane", "-p"]);
+            let shown = self.shown();
             if shown.contains(expected) { Ok(shown) } else { Err(shown) }
         })
+    }
+
+    /// Waits until the screen shows a text no longer, and gives all of it.
+    pub fn hides(&self, gone: &str) -> String {
+        until(&format!("no {gone:?} on the screen"), DEADLINE, || {
+            let shown = self.shown();
+            if shown.contains(gone) { Err(shown) } else { Ok(shown) }
+        })
+    }
+
+    fn shown(&self) -> String {
+        run("tmux", &["-L", &self.server, "capture-pane", "-p"])
     }
 
     /// Presses a key.

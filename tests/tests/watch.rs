@@ -18,11 +18,19 @@ fn screen_shows_what_is_wrong_first_and_more_when_asked() {
     daemon.verdict(AGENT, "refused", Some("no-listener"));
     let command =
         format!("{} watch --config {}", binary().display(), daemon.config_file().display());
-    let screen = Screen::start(&pair.host, &command);
-    golden_screen("watch-list", &screen.shows("self-monitoring-59999"));
-    screen.press("Enter");
+    let wide = Screen::start(&pair.host, &command, 200);
+    wide.shows("Start the service");
+    golden_screen("watch-wide", &wide.shows("route: by eth0"));
+    wide.press("q");
+    wide.ends();
+    drop(wide);
+    let screen = Screen::start(&pair.host, &command, 80);
     screen.shows("Start the service");
     golden_screen("watch-detail", &screen.shows("route: by eth0"));
+    screen.press("Enter");
+    golden_screen("watch-list", &screen.hides("Start the service"));
+    screen.press("Enter");
+    screen.shows("Start the service");
     screen.press("Down");
     golden_screen("watch-detail-in-order", &screen.shows("packets received"));
     screen.press("Escape");

@@ -16,8 +16,8 @@ const KEYS: &str = " ↑↓ choose   Enter detail   d only what is wrong   q qui
 /// Rows that the detail leaves for the rest.
 const LIST: u16 = 8;
 
-/// Columns from which on the list names the systems.
-const WIDE: u16 = 110;
+/// Columns from which on the list has all that it can.
+const WIDE: u16 = 130;
 
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
@@ -49,21 +49,26 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View) {
 
 fn draw_list(frame: &mut Frame<'_>, view: &View, area: Rect) {
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let header = ["SYSTEM", "FLOW", "PORT", "PEERS", "VERDICT", "BYTES/s", "SEEN"];
+    let header =
+        ["SYSTEM", "FLOW", "VERDICT", "CAUSE", "PORT", "PEERS", "BYTES/s", "WORKED", "PACKET"];
     let rows = view.rows();
     let longest = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).len()).max();
     let length =
-        |length: Option<usize>| u16::try_from(length.unwrap_or(0).max(4)).unwrap_or(u16::MAX);
-    // The detail names the system too.
-    let system = if area.width < WIDE { 0 } else { length(longest(|row| &row.system)) };
+        |length: Option<usize>| u16::try_from(length.unwrap_or(0).max(6)).unwrap_or(u16::MAX);
+    // The detail has the system, the cause and the last packet too.
+    let is_wide = area.width >= WIDE;
+    let if_wide = |length: u16| Constraint::Length(if is_wide { length } else { 0 });
+    let peers = length(longest(|row| &row.direction));
     let widths = [
-        Constraint::Length(system),
+        if_wide(length(longest(|row| &row.system))),
         Constraint::Length(length(longest(|row| &row.flow))),
-        Constraint::Length(length(longest(|row| &row.port)).min(16)),
-        Constraint::Fill(1),
         Constraint::Length(10),
+        if_wide(length(longest(|row| row.cause))),
+        Constraint::Length(length(longest(|row| &row.port)).min(16)),
+        if is_wide { Constraint::Max(peers) } else { Constraint::Fill(1) },
         Constraint::Length(8),
         Constraint::Length(7),
+        if_wide(7),
     ];
     let table = Table::new(rows.iter().map(table_row), widths)
         .header(TableRow::new(header).style(bold))
@@ -76,11 +81,13 @@ fn table_row(row: &Row) -> TableRow<'_> {
     TableRow::new([
         Span::raw(&row.system),
         Span::raw(&row.flow),
+        Span::styled(row.verdict, colour(row.verdict)),
+        Span::raw(row.cause),
         Span::raw(&row.port),
         Span::raw(&row.direction),
-        Span::styled(row.verdict, colour(row.verdict)),
         Span::raw(if row.rate == 0 { String::new() } else { bytes(row.rate) }),
-        Span::raw(&row.seen),
+        Span::raw(&row.worked),
+        Span::raw(&row.packet),
     ])
 }
 

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 
 use crate::{
+    discrepancy::Cause,
     expect::SELF,
     report::{
         Expectation, Peer, PeerSource, Report, Unexpected,
@@ -40,8 +41,12 @@ pub(super) struct Row {
     pub(super) verdict: &'static str,
     /// Bytes per second in both directions.
     pub(super) rate: u64,
+    /// The cause of what is wrong, else nothing.
+    pub(super) cause: &'static str,
+    /// How long ago it worked; nothing for what is unexpected.
+    pub(super) worked: String,
     /// How long ago a packet was seen.
-    pub(super) seen: String,
+    pub(super) packet: String,
 }
 
 /// What a row stands for.
@@ -51,16 +56,16 @@ enum Entry<'a> {
 }
 
 impl View {
-    /// The first report.
-    pub(super) const fn new(report: Report, zone: TimeZone) -> Self {
+    /// The first report, with more of the worst row where anything is wrong.
+    pub(super) fn new(report: Report, zone: TimeZone) -> Self {
         Self {
+            detail: !report.is_fine(),
             report,
             before: None,
             zone,
             failure: None,
             only_wrong: false,
             selected: None,
-            detail: false,
         }
     }
 
@@ -159,7 +164,7 @@ impl View {
     }
 
     fn row(&self, entry: &Entry<'_>) -> Row {
-        let seen = |at: Option<jiff::Timestamp>| {
+        let age = |at: Option<jiff::Timestamp>| {
             at.map_or("never".to_owned(), |at| text::age(self.report.taken.duration_since(at)))
         };
         match entry {
@@ -174,8 +179,10 @@ impl View {
                 ),
                 direction: direction(expectation),
                 verdict: expectation.verdict.name(),
+                cause: expectation.cause.map_or("", Cause::name),
                 rate: self.rate(expectation),
-                seen: seen(expectation.last_seen),
+                worked: age(expectation.last_success),
+                packet: age(expectation.last_seen),
             },
             Entry::Unexpected(stranger) => Row {
                 id: entry.id(),
@@ -187,8 +194,10 @@ impl View {
                     _ => format!("to {}", stranger.peer),
                 },
                 verdict: "unexpected",
+                cause: stranger.cause.name(),
                 rate: 0,
-                seen: seen(stranger.last_seen),
+                worked: String::new(),
+                packet: age(stranger.last_seen),
             },
         }
     }
