@@ -35,8 +35,8 @@ fn runbooks() -> Result<()> {
     let mut pages = Vec::new();
     for file in fs::read_dir(&folder)? {
         let path = file?.path();
-        let name = path.file_stem().unwrap_or_default();
-        pages.push(format!("({name:?}, include_str!({path:?})),\n"));
+        let name = path.file_stem().unwrap_or_default().display();
+        pages.push(format!("(r#\"{name}\"#, include_str!(r#\"{}\"#)),\n", path.display()));
     }
     pages.sort();
     let list = Path::new(&env::var("OUT_DIR")?).join("runbooks.rs");
