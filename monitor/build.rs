@@ -35,8 +35,9 @@ fn runbooks() -> Result<()> {
     let mut pages = Vec::new();
     for file in fs::read_dir(&folder)? {
         let path = file?.path();
-        let name = path.file_stem().unwrap_or_default().display();
-        pages.push(format!("(r#\"{name}\"#, include_str!(r#\"{}\"#)),\n", path.display()));
+        let name = path.file_stem().unwrap_or_default().display().to_string();
+        let path = path.display().to_string();
+        pages.push(format!("({name:?}, include_str!({path:?})),\n"));
     }
     pages.sort();
     let list = Path::new(&env::var("OUT_DIR")?).join("runbooks.rs");
