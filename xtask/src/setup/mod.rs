@@ -123,9 +123,11 @@ pub(crate) fn ensure_cargo_tool(tool: &str, version: &str) -> anyhow::Result<()>
     }
     println!("setup: building {tool} {version}, which takes some minutes");
     let words = ["cargo", "install", tool, "--version", version, "--locked", "--quiet", "--debug"];
-    // Outside the workspace, whose settings are not the tool's. Optimizing takes longer than the tools ever run.
+    // Outside the workspace, whose settings are not the tool's. Optimizing takes longer than the tools ever run, but for
+    // what compresses; cargo-deb says so itself.
     execute(
         in_group(&words)
+            .args(["--config", "profile.dev.package.zstd-sys.opt-level=2"])
             .current_dir("/")
             .env_remove("RUSTC_BOOTSTRAP")
             .env("CARGO_PROFILE_DEV_DEBUG", "false"),
