@@ -225,12 +225,7 @@ impl<B: Bytes> Seen<'_, B> {
     /// Why a packet of a known flow does not belong to this host: an address that the flow had last is not looked up
     /// again.
     #[inline(always)]
-    fn why_foreign(
-        &self,
-        heading: Heading,
-        key: FlowKey,
-        counts: &mut FlowCounts,
-    ) -> Option<Loss> {
+    fn why_foreign(&self, heading: Heading, key: FlowKey, counts: &mut FlowCounts) -> Option<Loss> {
         if self.path == Path::Loopback {
             return None;
         }

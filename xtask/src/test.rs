@@ -18,8 +18,8 @@ const COMMANDS: [(&str, &[&str]); 6] = [
     ("documentation", &["cargo", "doc", "--workspace", "--no-deps"]),
     ("build", &["cargo", "build", "--package", "monitor"]),
     ("tests", &["cargo", "test", "--workspace", "--exclude", "tests"]),
-    // They start programs and build networks: two at a time leave each room to breathe.
-    ("tests in namespaces", &["cargo", "test", "--package", "tests", "--", "--test-threads=2"]),
+    // They start programs and build networks, and mostly wait: three at a time keep two processors half busy.
+    ("tests in namespaces", &["cargo", "test", "--package", "tests", "--", "--test-threads=3"]),
 ];
 
 /// Runs every step, also after one has failed, and says at the end which have.
