@@ -19,6 +19,7 @@ use super::{
     session::Sessions,
     strangers::{Found, Strangers},
     totals::Totals,
+    track::Track,
     tracks::Tracks,
     verdict::Sight,
     watch::Watch,
@@ -162,7 +163,7 @@ impl Ledger {
             }
             let crossed = failing.as_ref().filter(|it| is_silent(it)).and_then(|it| {
                 let turned = self.carrier.tally(flow.turned(), snapshot)?.wire;
-                let answered = self.tracks.get(&flow.turned()).map_or(0, |track| track.answered());
+                let answered = self.tracks.get(&flow.turned()).map_or(0, Track::answered);
                 crossed(flow, &it.failure, &turned, answered)
             });
             let failing = failing.filter(|_| crossed.is_none());

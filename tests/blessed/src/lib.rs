@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn only_the_lines_that_differ_are_shown_with_three_around_them() {
-        let kept: String = ('a'..='z').map(|letter| format!("{letter}\n")).collect();
+        let kept: String = ('a'..='z').flat_map(|letter| [letter, '\n']).collect();
         assert_eq!(refused(Some(&kept), &kept), None);
         assert_eq!(
             refused(Some(&kept), &kept.replace('m', "M")).unwrap(),
