@@ -40,7 +40,7 @@ until_counted() {
 }
 send() { ip netns exec $peer bash -c "for ((i = 0; i < $1; i++)); do echo x > /dev/udp/10.20.0.1/32006; done"; }
 
-# As on a machine that has but cgroup v2, and counts that end with this test.
+# As on a machine that has cgroup v2 alone, and counts that end with this test.
 mount -t cgroup2 none /sys/fs/cgroup
 mount -t bpf -o mode=700 none /sys/fs/bpf
 # In a cgroup of its own, as containers are.
