@@ -9,12 +9,12 @@ use std::{fmt::Write as _, fs, path::Path};
 use clap::Parser as _;
 use monitor::{cli::Arguments, discrepancy::Cause};
 
-/// The commands in the fenced blocks of a page: what stands on a line before its comment, between
-/// semicolons and pipes.
+/// The commands in the fenced blocks of a page: what stands on a line, with those that go on with it, before its
+/// comment, between semicolons and pipes.
 fn commands(page: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
     for block in page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-        for line in block.lines() {
+        for line in block.replace("\\\n", " ").lines() {
             let line = line.split(" #").next().unwrap_or(line);
             for command in line.split([';', '|', '>', '&']) {
                 let words = command.split_whitespace().filter(|word| *word != "sudo");

@@ -234,7 +234,7 @@ fn blocked_is_told_until_it_is_fixed(
     );
     let since = said.since.strftime("since %Y-%m-%d %H:%M:%S").to_string();
     let description = annotations["description"].as_str().unwrap();
-    assert!(description.contains(&format!("gets no answer {since}")), "{description}");
+    assert!(description.contains(&format!("has had no answer {since}")), "{description}");
     let peer = said.evidence.failing[0].since.strftime("since %Y-%m-%d %H:%M:%S").to_string();
     let peer = format!("required by the document; with 10.20.0.2 (port 50051/tcp) {peer}");
     assert!(description.contains(&peer), "{description}");
