@@ -17,9 +17,12 @@ const COMMANDS: [(&str, &[&str]); 6] = [
     ("lints", &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
     ("documentation", &["cargo", "doc", "--workspace", "--no-deps"]),
     ("build", &["cargo", "build", "--package", "monitor"]),
-    ("tests", &["cargo", "test", "--workspace", "--exclude", "tests"]),
+    ("tests", &["cargo", "test", "--workspace", "--exclude", "tests", "--no-fail-fast"]),
     // They start programs and build networks, and mostly wait: three at a time keep two processors half busy.
-    ("tests in namespaces", &["cargo", "test", "--package", "tests", "--", "--test-threads=3"]),
+    (
+        "tests in namespaces",
+        &["cargo", "test", "--package", "tests", "--no-fail-fast", "--", "--test-threads=3"],
+    ),
 ];
 
 /// Runs every step, also after one has failed, and says at the end which have.
