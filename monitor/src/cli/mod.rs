@@ -67,8 +67,8 @@ enum Command {
         #[command(flatten)]
         config: ConfigFile,
     },
-    /// Try each flow that this host opens once, now, and close it at once. The daemon does so only where
-    /// the config has `[probe]`.
+    /// Try each flow that this host opens once, now, and close it at once. These are attempts of this host
+    /// like any other: one that fails makes its flow fail, and alerts.
     Probe {
         #[command(flatten)]
         config: ConfigFile,

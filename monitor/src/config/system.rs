@@ -12,8 +12,9 @@ use super::{System, choice, network, presence, words, written};
 pub(super) fn mean_all(written: &written::Systems, log: &mut Log<'_>) -> Option<Vec<System>> {
     let list = written.list.as_ref()?;
     if list.is_empty() {
-        let help = "add a `[[system]]` with a `product` and `roles`".to_owned();
-        log.missing(&written.place, "no system is configured", Some(help));
+        let help =
+            "add a `[[system]]` with a `product` and `roles`: `backupflow suggest` proposes one";
+        log.missing(&written.place, "no system is configured", Some(help.to_owned()));
         return None;
     }
     let mut names = BTreeMap::new();
