@@ -11,7 +11,7 @@ mod words;
 
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -235,6 +235,11 @@ impl Report {
         let mut failing: Vec<&Expectation> = failing.collect();
         failing.sort_by_key(|failing| (Reverse(failing.verdict), failing.since));
         failing.into_iter()
+    }
+
+    /// How long it has been watched without a break.
+    pub fn watched(&self) -> SignedDuration {
+        self.taken.duration_since(self.watched_since.unwrap_or(self.started))
     }
 
     /// Whether nothing fails and nothing is unexpected.

@@ -63,7 +63,7 @@ pub fn summary(report: &Report) -> String {
         .filter(|&verdict| count(verdict) > 0)
         .map(|verdict| format!("{} {verdict}", count(verdict)))
         .collect();
-    let watched = age(report.taken.duration_since(report.watched_since.unwrap_or(report.started)));
+    let watched = age(report.watched());
     format!(
         "{}: {} expected flows: {}; {} unexpected; watched for {watched}",
         report.host,

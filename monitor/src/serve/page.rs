@@ -46,7 +46,7 @@ pub(super) fn render(report: &Report, history: &History, zone: &TimeZone) -> Str
                     h1 { (report.host) }
                     p.soft {
                         "as of " (text::clock(report.taken, zone)) ", watched for "
-                        (text::age(report.taken.duration_since(report.started)))
+                        (text::age(report.watched()))
                         ", by backupflow " (env!("CARGO_PKG_VERSION"))
                     }
                     (counts(report))
@@ -191,6 +191,8 @@ fn sparkline(rates: &[u64]) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]
@@ -200,5 +202,14 @@ mod tests {
         assert!(svg.contains("at most 1.0 kB a second in the last 10 minutes"), "{svg}");
         assert!(svg.ends_with("<span class=\"soft\">up to 1.0 kB/s</span>"), "{svg}");
         assert_eq!(sparkline(&[0, 0]).into_string(), "<span class=\"soft\">none</span>");
+    }
+    #[test]
+    fn a_restart_is_no_break_in_the_watch() {
+        let sample = include_str!("../../tests/golden/report.json");
+        let mut report: Report = serde_json::from_str(sample).unwrap();
+        report.watched_since = Some(report.taken - SignedDuration::from_hours(26));
+        report.started = report.taken;
+        let page = render(&report, &History::default(), &TimeZone::UTC);
+        assert!(page.contains("watched for 1d 2h"), "{page}");
     }
 }
