@@ -78,7 +78,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     let image = programs.pack(&folder)?;
     let filters = scenarios::filters(options);
     let expected = listed(&programs.tests, &filters)?;
-    let patience = if options.core { 1200 } else { 3600 };
+    let patience = if options.core { 1800 } else { 3600 };
     let task = Task { image: &image, arguments: &filters.join(" "), core: options.core, patience };
     let mut known = verified::read()?;
     let mut faults = 0;
