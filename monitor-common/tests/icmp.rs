@@ -128,7 +128,7 @@ fn no_more_than_the_ports_are_needed_and_no_less() {
 }
 
 #[test]
-fn error_about_an_error_is_none() {
+fn error_about_an_error_does_not_count() {
     let inner = message(false, 3, 1, &about(false, true));
     let bytes = message(false, 3, 1, &inner[14..]);
     assert_eq!(icmp::locate(bytes.as_slice(), Link::Ethernet), Err(Skip::Icmp));

@@ -115,7 +115,7 @@ fn inline_tables_are_as_good() {
 }
 
 #[test]
-fn columns_count_characters_and_a_byte_order_mark_is_none() {
+fn columns_count_characters_without_a_byte_order_mark() {
     let text = with("\"größe\".x = 1");
     assert_eq!(faults(&text), "4:1: system[0].\"größe\": unknown key `größe`");
     let text = with("peers.cluster = [\"größe\", \"*\"]");

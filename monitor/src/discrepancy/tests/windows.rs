@@ -43,7 +43,7 @@ fn blind_window_is_unknown() {
 }
 
 #[test]
-fn overflow_of_the_flow_map_is_blindness_and_a_failure_is_none() {
+fn overflow_of_the_flow_map_is_blindness_and_a_failure_is_not() {
     let mut bench = Bench::new();
     let agent = flow(Side::Server, "10.20.0.7", 50051);
     bench.receive(agent, syn);

@@ -49,7 +49,7 @@ fn this_host_is_no_peer_of_itself() {
 }
 
 #[test]
-fn service_that_nobody_else_reaches_is_none() {
+fn service_that_nobody_else_reaches_is_not_suggested() {
     let mut evidence = host();
     let address = "127.0.0.1:2548".parse().unwrap();
     evidence.listeners.push(Listener { transport: Transport::Tcp, address, process: None });
